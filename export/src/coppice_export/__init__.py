@@ -1,0 +1,1 @@
+"""Turns vision transformers into Coppice bundles."""

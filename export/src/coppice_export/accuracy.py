@@ -1,0 +1,124 @@
+"""Top-1 through the Java runtime beside the PyTorch reference: `make accuracy`.
+
+Both read the same JPEG files. The Java column comes from one `coppice classify` process over all photographs, so it
+covers decoding, resizing, the operators in the native library and the ranking.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from .config import MINI, VIT_TINY, ViTConfig
+from .preprocess import preprocess
+from .reference import VisionTransformer
+from .training import CLASSES
+from .weights import load_state
+
+__all__ = ["Row", "java_predictions", "main", "torch_predictions"]
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One rung of one bundle; percentages of the photographs."""
+
+    bundle: str
+    rung: str
+    keep: tuple[int, ...]
+    java_top1: float
+    torch_top1: float
+    agreement: float
+    median_run_ms: float
+
+
+def java_predictions(bundle: Path, listing: Path, rung: str) -> tuple[list[int], list[float]]:
+    """The best label's index and the run time in milliseconds of every photograph named in `listing`, in order."""
+    command = [ROOT / "coppice", "classify", "--bundle", bundle, "--keep", rung, "--top", "1", "--output", "json", f"@{listing}"]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    results = [json.loads(line) for line in lines]
+    return [r["labels"][0]["index"] for r in results], [r["nanos"]["run"] / 1e6 for r in results]
+
+
+def torch_predictions(config: ViTConfig, weights: Path, photographs: list[Path], keep: tuple[int, ...]) -> list[int]:
+    """The best label's index of every photograph by the PyTorch reference."""
+    model = VisionTransformer(config).eval()
+    model.load_state_dict({k: torch.from_numpy(v) for k, v in load_state(weights).items()}, strict=False)
+    best = []
+    with torch.inference_mode():
+        for start in track(range(0, len(photographs), 50), description=f"PyTorch {config.name} {keep}", disable=not sys.stderr.isatty()):
+            pixels = [np.asarray(Image.open(p).convert("RGB")) for p in photographs[start : start + 50]]
+            batch = torch.from_numpy(np.stack([preprocess(p, config.preprocessing) for p in pixels]))
+            best += model(batch, keep).argmax(1).tolist()
+    return best
+
+
+def _photographs(data: Path, out: Path) -> tuple[list[Path], list[str]]:
+    with tarfile.open(data / "imagenette-val-1500.tar") as tar:
+        tar.extractall(out, filter="data")
+    paths = sorted(p for p in out.rglob("*") if p.is_file())
+    return paths, [p.parent.name for p in paths]
+
+
+def _measure(bundle: Path, config: ViTConfig, weights: Path, photographs: list[Path], listing: Path, truth: list[int]) -> list[Row]:
+    manifest = json.loads((bundle / "bundle.json").read_text())
+    rows = []
+    for rung in manifest["ladder"]:
+        keep = tuple(rung["keep"])
+        java, times = java_predictions(bundle, listing, rung["name"])
+        reference = torch_predictions(config, weights, photographs, keep)
+        share = lambda a, b: 100 * sum(x == y for x, y in zip(a, b, strict=True)) / len(b)
+        rows.append(Row(manifest["name"], rung["name"], keep, share(java, truth), share(reference, truth), share(java, reference), float(np.median(times))))
+    return rows
+
+
+def _show(rows: list[Row]) -> None:
+    table = Table("rung", "tokens kept", "top-1 Java", "top-1 PyTorch", "agreement", "median run", title=rows[0].bundle)
+    for row in rows:
+        counts = " ".join(map(str, row.keep))
+        table.add_row(row.rung, counts, f"{row.java_top1:.2f} %", f"{row.torch_top1:.2f} %", f"{row.agreement:.2f} %", f"{row.median_run_ms:.2f} ms")
+    Console().print(table)
+
+
+def main() -> int:
+    data = Path(os.environ.get("COPPICE_DATA", ROOT.parent / "shared" / "data"))
+    if not (data / "imagenette-val-1500.tar").exists():
+        print(f"No photographs at {data}: set COPPICE_DATA to a folder with imagenette-val-1500.tar and vit_tiny_in1k.npz.")
+        return 1
+    out = ROOT / "target" / "accuracy"
+    out.mkdir(parents=True, exist_ok=True)
+    photographs, synsets = _photographs(data, out / "photographs")
+    listing = out / "photographs.txt"
+    listing.write_text("".join(f"{p}\n" for p in photographs))
+    vit_tiny = out / "vit-tiny"
+    convert = ["convert", data / "vit_tiny_in1k.npz", "--preset", "vit-tiny", "--out", vit_tiny, "--overwrite"]
+    subprocess.run([sys.executable, "-m", "coppice_export", *convert], check=True)
+    own = {synset: number for number, (synset, _, _) in enumerate(CLASSES)}
+    imagenet = {synset: index for synset, _, index in CLASSES}
+    rows = []
+    for bundle, config, weights, index in (
+        (ROOT / "export" / "bundles" / "imagenette-mini", MINI, ROOT / "export" / "recipes" / "imagenette-mini" / "weights.npz", own),
+        (vit_tiny, VIT_TINY, data / "vit_tiny_in1k.npz", imagenet),
+    ):
+        measured = _measure(bundle, config, weights, photographs, listing, [index[s] for s in synsets])
+        _show(measured)
+        rows += measured
+    (out / "accuracy.json").write_text(json.dumps([asdict(r) for r in rows], indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

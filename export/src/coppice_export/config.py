@@ -1,0 +1,144 @@
+"""The shape of a vision transformer, written once for PyTorch, the ONNX graph and the bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = ["Attention", "Conv", "Preprocessing", "ViTConfig", "MINI", "VIT_TINY", "PRESETS"]
+
+
+@dataclass(frozen=True)
+class Conv:
+    """One convolution of the stem; `residual` adds the layer's input to its output."""
+
+    out: int
+    kernel: int
+    stride: int
+    norm: bool = False
+    gelu: bool = False
+    residual: bool = False
+
+    @property
+    def padding(self) -> int:
+        """Patch-like convolutions (kernel = stride) tile the image, the others keep their centre."""
+        return 0 if self.kernel == self.stride else self.kernel // 2
+
+
+@dataclass(frozen=True)
+class Attention:
+    """The attention of one block; the attributes are those of the operators `LinearAttention` and `TokenAttention`."""
+
+    kind: str = "softmax"
+    feature_map: str = "elu1"
+    reweight: str = "none"
+    normalize: str = "row_sum"
+    eps: float = 1e-6
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("kind", ("softmax", "linear")),
+            ("feature_map", ("relu", "elu1")),
+            ("reweight", ("none", "cos1d")),
+            ("normalize", ("none", "sqrt_d", "row_sum")),
+        ):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise ValueError(f"attention {name}: expected one of {', '.join(allowed)}, found {value!r}")
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From decoded pixels to the input tensor: resize the short side, crop the centre, scale to (x/255 - mean)/std."""
+
+    short_side: int
+    crop: int
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+
+@dataclass(frozen=True)
+class ViTConfig:
+    """A pre-norm ViT with a class token.
+
+    `attention` holds one entry per block. `reduce_at` lists the blocks (0-based) that keep only their best patch
+    tokens, between attention and MLP; stage s of the graph's `keep` input belongs to `reduce_at[s]`.
+    """
+
+    name: str
+    preprocessing: Preprocessing
+    stem: tuple[Conv, ...]
+    width: int
+    heads: int
+    hidden: int
+    classes: int
+    attention: tuple[Attention, ...]
+    reduce_at: tuple[int, ...] = ()
+    fuse_pruned: bool = False
+    prefix_tokens: int = field(default=1, init=False)
+    norm_eps: float = 1e-6
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(f"width must be a multiple of heads: width={self.width}, heads={self.heads}")
+        if self.stem[-1].out != self.width:
+            raise ValueError(f"the stem must end in the model's width: {self.stem[-1].out} against {self.width}")
+        if list(self.reduce_at) != sorted(set(self.reduce_at)) or not set(self.reduce_at) <= set(range(self.depth)):
+            raise ValueError(f"reduce_at must be rising block numbers below {self.depth}: {self.reduce_at}")
+        for block in self.reduce_at:
+            if self.attention[block].kind != "softmax":
+                raise ValueError(f"block {block} reduces tokens by its class-token attention, so it must be softmax")
+
+    @property
+    def depth(self) -> int:
+        return len(self.attention)
+
+    @property
+    def grid(self) -> int:
+        """Patch tokens along one edge of the image."""
+        edge = self.preprocessing.crop
+        for conv in self.stem:
+            edge = (edge + 2 * conv.padding - conv.kernel) // conv.stride + 1
+        return edge
+
+    @property
+    def patches(self) -> int:
+        return self.grid**2
+
+    @property
+    def tokens(self) -> int:
+        return self.prefix_tokens + self.patches
+
+
+_LINEAR = Attention("linear", feature_map="elu1", reweight="cos1d", normalize="row_sum")
+
+MINI = ViTConfig(
+    name="imagenette-mini",
+    preprocessing=Preprocessing(short_side=160, crop=160),
+    stem=(
+        Conv(32, 4, 4, norm=True, gelu=True),
+        Conv(64, 3, 2, norm=True, gelu=True),
+        Conv(64, 3, 1, norm=True, gelu=True, residual=True),
+        Conv(128, 3, 2, norm=True, gelu=True),
+        Conv(128, 3, 1, norm=True, gelu=True, residual=True),
+    ),
+    width=128,
+    heads=4,
+    hidden=256,
+    classes=10,
+    attention=(_LINEAR, _LINEAR, Attention(), Attention(), Attention(), Attention()),
+    reduce_at=(2, 4),
+)
+
+VIT_TINY = ViTConfig(
+    name="vit-tiny",
+    preprocessing=Preprocessing(short_side=248, crop=224),
+    stem=(Conv(192, 16, 16),),
+    width=192,
+    heads=3,
+    hidden=768,
+    classes=1000,
+    attention=(Attention(),) * 12,
+    reduce_at=(3, 6, 9),
+)
+
+PRESETS = {config.name: config for config in (MINI, VIT_TINY)}

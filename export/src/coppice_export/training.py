@@ -1,0 +1,251 @@
+"""Trains a small elastic transformer from scratch, taught by a larger one: `coppice-export train`.
+
+Two phases. `prepare` cuts a few random crops of each photograph and stores the teacher's 1000-way opinion of each, so
+that the teacher runs once and not every epoch. `train` then fits the student to labels and opinions, with a random
+token budget at every step, so that one set of weights serves the whole ladder. Both resume where they stopped.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import tarfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .config import VIT_TINY, ViTConfig
+from .preprocess import preprocess
+from .reference import VisionTransformer
+from .weights import load_state
+
+__all__ = ["CLASSES", "Recipe", "evaluate", "load_student", "prepare", "read_photographs", "train"]
+
+# WordNet synset of each class in the order of the student's logits, its name, and its ImageNet-1k index.
+CLASSES = (
+    ("n01440764", "tench", 0),
+    ("n02102040", "English springer", 217),
+    ("n02979186", "cassette player", 482),
+    ("n03000684", "chain saw", 491),
+    ("n03028079", "church", 497),
+    ("n03394916", "French horn", 566),
+    ("n03417042", "garbage truck", 569),
+    ("n03425413", "gas pump", 571),
+    ("n03445777", "golf ball", 574),
+    ("n03888257", "parachute", 701),
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the result besides the data; stored beside it."""
+
+    seed: int = 0
+    views: int = 4
+    smallest_crop: float = 0.35
+    epochs: int = 40
+    batch: int = 64
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 0.05
+    warmup_steps: int = 300
+    label_smoothing: float = 0.1
+    mix_probability: float = 0.5
+    teacher_weight: float = 1.0
+    smallest_keep: float = 0.3
+    full_share: float = 0.4
+    average_decay: float = 0.998
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}")
+    )
+
+
+def read_photographs(archive: Path) -> tuple[list[Image.Image], np.ndarray]:
+    """Decoded RGB photographs of a tar with one folder per synset, in name order, and their class numbers."""
+    number = {synset: i for i, (synset, _, _) in enumerate(CLASSES)}
+    with tarfile.open(archive) as tar:
+        members = sorted((m for m in tar.getmembers() if m.isfile()), key=lambda m: m.name)
+        images = [Image.open(io.BytesIO(tar.extractfile(m).read())).convert("RGB") for m in members]
+    return images, np.array([number[Path(m.name).parent.name] for m in members])
+
+
+def _random_crop(image: Image.Image, size: int, smallest: float, rng: np.random.Generator) -> Image.Image:
+    """A crop of `smallest`..1 of the area, aspect ratio 3/4..4/3, resized to size x size."""
+    width, height = image.size
+    area, ratio = rng.uniform(smallest, 1) * width * height, math.exp(rng.uniform(-1, 1) * math.log(4 / 3))
+    w, h = min(width, round(math.sqrt(area * ratio))), min(height, round(math.sqrt(area / ratio)))
+    left, top = rng.integers(0, width - w + 1), rng.integers(0, height - h + 1)
+    return image.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + w, top + h))
+
+
+def _to_tensor(pixels: np.ndarray) -> Tensor:
+    """pixels: uint8 (batch, height, width, 3) -> float32 (batch, 3, height, width) in -1..1."""
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
+
+
+def prepare(archive: Path, teacher_weights: Path, out: Path, config: ViTConfig, recipe: Recipe) -> None:
+    """Write `pixels.npy` (views, photographs, size, size, 3), `teacher.npy` (views, photographs, 1000) and `labels.npy`."""
+    if (out / "labels.npy").exists():
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    images, labels = read_photographs(archive)
+    teacher = VisionTransformer(VIT_TINY)
+    teacher.load_state_dict({k: torch.from_numpy(v) for k, v in load_state(teacher_weights).items()})
+    teacher.eval()
+    size, rng = config.preprocessing.crop, np.random.default_rng(recipe.seed)
+    shape = (recipe.views, len(images))
+    pixels = np.lib.format.open_memmap(out / "pixels.npy", "w+", np.uint8, (*shape, size, size, 3))
+    opinions = np.lib.format.open_memmap(out / "teacher.npy", "w+", np.float16, (*shape, VIT_TINY.classes))
+    with _progress() as progress, torch.inference_mode():
+        task = progress.add_task("teacher", total=recipe.views * len(images), note="")
+        for view in range(recipe.views):
+            for start in range(0, len(images), 32):
+                crops = [_random_crop(image, size, recipe.smallest_crop, rng) for image in images[start : start + 32]]
+                pixels[view, start : start + 32] = np.stack([np.asarray(c) for c in crops])
+                large = [np.asarray(c.resize((224, 224), Image.Resampling.BICUBIC)) for c in crops]
+                opinions[view, start : start + 32] = teacher(_to_tensor(np.stack(large))).half().numpy()
+                progress.advance(task, len(crops))
+    pixels.flush(), opinions.flush()
+    np.save(out / "labels.npy", labels)
+
+
+class _Student(nn.Module):
+    """The model to keep and a 1000-way head that only training uses."""
+
+    def __init__(self, config: ViTConfig):
+        super().__init__()
+        self.model = VisionTransformer(config)
+        self.taught = nn.Linear(config.width, VIT_TINY.classes)
+
+    def forward(self, image: Tensor, keep: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+        feature, _ = self.model.features(image, keep)
+        return self.model.head(feature), self.taught(feature)
+
+
+def _random_keep(config: ViTConfig, recipe: Recipe, rng: np.random.Generator) -> tuple[int, ...]:
+    """The full budget for `full_share` of the steps, else falling counts down to `smallest_keep` of the patches."""
+    stages = len(config.reduce_at)
+    if rng.random() < recipe.full_share:
+        return (config.patches,) * stages
+    counts = rng.integers(round(recipe.smallest_keep * config.patches), config.patches + 1, stages)
+    return tuple(int(c) for c in np.sort(counts)[::-1])
+
+
+def _mix(image: Tensor, targets: list[Tensor], rng: np.random.Generator) -> tuple[Tensor, list[Tensor]]:
+    """CutMix: a random box of each image comes from the next one; targets are mixed by area."""
+    size, area = image.shape[-1], rng.beta(1, 1)
+    side = int(size * math.sqrt(area))
+    top, left = rng.integers(0, size - side + 1, 2)
+    mixed = image.clone()
+    mixed[:, :, top : top + side, left : left + side] = image.roll(1, 0)[:, :, top : top + side, left : left + side]
+    share = side * side / (size * size)
+    return mixed, [t * (1 - share) + t.roll(1, 0) * share for t in targets]
+
+
+def _jitter(image: Tensor, rng: np.random.Generator) -> Tensor:
+    """Flip half of the images; change brightness and contrast by up to a quarter."""
+    flip = torch.from_numpy(rng.random(len(image)) < 0.5)
+    image[flip] = image[flip].flip(-1)
+    gain = torch.from_numpy(rng.uniform(0.75, 1.25, (len(image), 1, 1, 1)).astype(np.float32))
+    shift = torch.from_numpy(rng.uniform(-0.25, 0.25, (len(image), 1, 1, 1)).astype(np.float32))
+    return image * gain + shift
+
+
+def _rate(step: int, steps: int, recipe: Recipe) -> float:
+    if step < recipe.warmup_steps:
+        return recipe.learning_rate * (step + 1) / recipe.warmup_steps
+    done = (step - recipe.warmup_steps) / max(1, steps - recipe.warmup_steps)
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def evaluate(model: VisionTransformer, images: list[Image.Image], labels: np.ndarray, keep: tuple[int, ...] | None = None) -> float:
+    """Top-1 in percent, photographs preprocessed as a board does it."""
+    model.eval()
+    right = 0
+    with torch.inference_mode():
+        for start in range(0, len(images), 100):
+            batch = np.stack([preprocess(np.asarray(i), model.config.preprocessing) for i in images[start : start + 100]])
+            right += int((model(torch.from_numpy(batch), keep).argmax(1).numpy() == labels[start : start + 100]).sum())
+    return 100 * right / len(images)
+
+
+def load_student(checkpoint: Path, config: ViTConfig) -> VisionTransformer:
+    """The averaged weights of a checkpoint; the file may hold tensors only."""
+    student = _Student(config)
+    student.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
+    return student.model.eval()
+
+
+def train(prepared: Path, validation: Path, out: Path, config: ViTConfig, recipe: Recipe, threads: int = 2) -> None:
+    """Fit the student; leaves `checkpoint.pt` after every epoch, and `curve.json` and `weights.npz` at the end of each."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(recipe.seed)
+    out.mkdir(parents=True, exist_ok=True)
+    pixels, opinions = np.load(prepared / "pixels.npy", mmap_mode="r"), np.load(prepared / "teacher.npy")
+    labels, held_out = np.load(prepared / "labels.npy"), read_photographs(validation)
+    student, average = _Student(config), _Student(config)
+    student.to(memory_format=torch.channels_last)
+    average.load_state_dict(student.state_dict())
+    matrices = [p for p in student.parameters() if p.ndim > 1]
+    vectors = [p for p in student.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}])
+    first, curve = 0, []
+    if (out / "checkpoint.pt").exists():
+        saved = torch.load(out / "checkpoint.pt", weights_only=True)
+        student.load_state_dict(saved["student"]), average.load_state_dict(saved["average"])
+        optimizer.load_state_dict(saved["optimizer"])
+        first, curve = saved["epoch"], json.loads((out / "curve.json").read_text())
+    per_epoch = len(labels) // recipe.batch
+    steps = recipe.epochs * per_epoch
+    half = tuple(config.patches // 2 for _ in config.reduce_at)
+    with _progress() as progress:
+        task = progress.add_task("train", total=steps, completed=first * per_epoch, note="")
+        for epoch in range(first, recipe.epochs):
+            rng = np.random.default_rng((recipe.seed, epoch))  # a resumed epoch draws what an uninterrupted one would
+            order, view = rng.permutation(len(labels)), rng.integers(0, recipe.views, len(labels))
+            student.train()
+            started, total = time.monotonic(), 0.0
+            for number in range(per_epoch):
+                pick = np.sort(order[number * recipe.batch : (number + 1) * recipe.batch])
+                image = _jitter(_to_tensor(np.stack([pixels[view[i], i] for i in pick])), rng)
+                truth = F.one_hot(torch.from_numpy(labels[pick]), config.classes).float()
+                opinion = torch.softmax(torch.from_numpy(np.stack([opinions[view[i], i] for i in pick])).float(), 1)
+                if rng.random() < recipe.mix_probability:
+                    shuffle = torch.from_numpy(rng.permutation(len(pick)))  # neighbours share a class: `pick` is sorted
+                    image, (truth, opinion) = _mix(image[shuffle], [truth[shuffle], opinion[shuffle]], rng)
+                logits, taught = student(image, _random_keep(config, recipe, rng))
+                loss = F.cross_entropy(logits, truth, label_smoothing=recipe.label_smoothing)
+                loss = loss + recipe.teacher_weight * F.cross_entropy(taught, opinion)
+                step = epoch * per_epoch + number
+                for group in optimizer.param_groups:
+                    group["lr"] = _rate(step, steps, recipe)
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(student.parameters(), 1.0)
+                optimizer.step()
+                decay = min(recipe.average_decay, (1 + step) / (10 + step))
+                with torch.no_grad():
+                    for slow, fast in zip(average.state_dict().values(), student.state_dict().values()):
+                        slow.lerp_(fast, 1 - decay) if slow.is_floating_point() else slow.copy_(fast)
+                total += loss.item()
+                progress.update(task, advance=1, note=f"epoch {epoch + 1} loss {loss.item():.3f}")
+            row = {"epoch": epoch + 1, "loss": total / per_epoch, "seconds": time.monotonic() - started}
+            row["top1_full"] = evaluate(average.model, *held_out)
+            row["top1_half"] = evaluate(average.model, *held_out, half)
+            curve.append(row)
+            (out / "curve.json").write_text(json.dumps(curve, indent=1) + "\n")
+            state = {"student": student.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch + 1}
+            torch.save(state, out / "checkpoint.part")
+            (out / "checkpoint.part").replace(out / "checkpoint.pt")
+            np.savez(out / "weights.npz", **{k: v.numpy() for k, v in average.model.state_dict().items() if v.is_floating_point()})
+            progress.update(task, note=f"epoch {epoch + 1} top-1 {row['top1_full']:.1f} % full, {row['top1_half']:.1f} % half")

@@ -1,0 +1,117 @@
+#include "token_attention.h"
+
+#include <cmath>
+
+namespace coppice {
+namespace {
+
+// Proportional attention: a token that stands for s others adds log s to its logit (ToMe).
+const float* log_sizes(const std::optional<Input>& size, size_t item, size_t tokens, float* out) {
+  if (!size) return nullptr;
+  for (size_t i = 0; i < tokens; ++i) out[i] = std::log(size->floats()[item * tokens + i]);
+  return out;
+}
+
+void mean_over_heads(const float* heads_first, size_t heads, size_t tokens, float* scores) {
+  for (size_t j = 0; j < tokens; ++j) {
+    float total = 0;
+    for (size_t h = 0; h < heads; ++h) total += heads_first[h * tokens + j];
+    scores[j] = total / static_cast<float>(heads);
+  }
+}
+
+void divide_by_patch_sum(float* values, size_t tokens, size_t prefix) {
+  float total = 0;
+  for (size_t j = prefix; j < tokens; ++j) total += values[j];
+  for (size_t j = 0; j < tokens; ++j) values[j] /= total;
+}
+
+float default_scale(size_t dim) { return 1 / std::sqrt(static_cast<float>(dim)); }
+
+}  // namespace
+
+TokenAttention::TokenAttention(const Ort::ConstKernelInfo& info) : heads_(heads_attribute(info)) {
+  scale_ = float_attribute(info, "scale", 0);
+  scores_ = choice_attribute(info, "score", {"none", "cls"}) == 1;
+  if (!scores_ && info.GetOutputCount() > 1) {
+    refuse("output scores needs attribute score=cls, found none; set the attribute or leave the output out.");
+  }
+}
+
+void TokenAttention::compute(Ort::KernelContext& context) {
+  const Kernels& kernels = kernels_in_use();
+  const Projection p(context, heads_);
+  const std::optional<Input> query_index = optional(context, 1, "query_index", "B,M");
+  const std::optional<Input> size = token_sizes(context, 2, p);
+  const size_t rows = query_rows(query_index, p);
+  const float scale = scale_ > 0 ? scale_ : default_scale(p.dim);
+  auto* y = static_cast<float*>(output(context, 0, {p.qkv.shape[0], static_cast<int64_t>(rows), static_cast<int64_t>(p.width())}));
+  auto* scores = scores_ ? static_cast<float*>(output(context, 1, {p.qkv.shape[0], p.qkv.shape[1]})) : nullptr;
+  if (p.batch == 0) return;
+
+  const AttentionScratch need = kernels.scratch(p.tokens, p.dim, false);
+  const size_t items = p.batch * p.heads;
+  Scratch scratch(allocator_, items * (need.packed_keys + p.tokens) + p.batch * p.tokens + worker_limit() * need.worker);
+  float* packed = scratch.take(items * need.packed_keys);
+  float* class_rows = scratch.take(items * p.tokens);
+  std::vector<Attention> batch;
+  bool class_row_asked = true;
+  for (size_t b = 0; b < p.batch; ++b) {
+    const int64_t* index = query_index ? query_index->integers() + b * rows : nullptr;
+    batch.push_back({p.item(b), p.tokens, p.heads, p.dim, rows, index, log_sizes(size, b, p.tokens, scratch.take(p.tokens)), nullptr, nullptr,
+                     y + b * rows * p.width()});
+    if (index && std::find(index, index + rows, 0) == index + rows) class_row_asked = false;
+  }
+  float* workers = scratch.take(worker_limit() * need.worker);
+
+  parallel(context, items, [&](size_t item, size_t) {
+    kernels.pack_keys(batch[item / p.heads], nullptr, item % p.heads, packed + item * need.packed_keys);
+  });
+  const size_t tiles = (rows + kRowTile - 1) / kRowTile;
+  parallel(context, items * tiles, [&](size_t task, size_t worker) {
+    const size_t item = task / tiles, begin = task % tiles * kRowTile, end = std::min(begin + kRowTile, rows);
+    kernels.softmax_rows(batch[item / p.heads], scale, item % p.heads, begin, end, packed + item * need.packed_keys,
+                         scores ? class_rows + item * p.tokens : nullptr, workers + worker * need.worker);
+  });
+  if (scores == nullptr) return;
+  if (!class_row_asked) {
+    for (size_t item = 0; item < items; ++item) {
+      kernels.class_attention(batch[item / p.heads], scale, item % p.heads, false, class_rows + item * p.tokens);
+    }
+  }
+  for (size_t b = 0; b < p.batch; ++b) mean_over_heads(class_rows + b * p.heads * p.tokens, p.heads, p.tokens, scores + b * p.tokens);
+}
+
+TokenScores::TokenScores(const Ort::ConstKernelInfo& info) : heads_(heads_attribute(info)) {
+  prefix_ = static_cast<size_t>(integer_attribute(info, "prefix_tokens", 1, 0, 1 << 20));
+  by_column_ = choice_attribute(info, "source", {"cls_row", "cls_col"}) == 1;
+  value_norm_ = integer_attribute(info, "value_norm", 0, 0, 1) == 1;
+  renormalise_ = static_cast<Renormalise>(choice_attribute(info, "renormalise", {"none", "per_head", "total"}));
+}
+
+void TokenScores::compute(Ort::KernelContext& context) {
+  const Kernels& kernels = kernels_in_use();
+  const Projection p(context, heads_);
+  const std::optional<Input> size = token_sizes(context, 1, p);
+  auto* scores = static_cast<float*>(output(context, 0, {p.qkv.shape[0], p.qkv.shape[1]}));
+  Scratch scratch(allocator_, (p.heads + 2) * p.tokens);
+  float* rows = scratch.take(p.heads * p.tokens);
+  float* logs = scratch.take(p.tokens);
+  float* norms = scratch.take(p.tokens);
+  for (size_t b = 0; b < p.batch; ++b) {
+    float* out = scores + b * p.tokens;
+    const Attention a{p.item(b), p.tokens, p.heads, p.dim, 0, nullptr, log_sizes(size, b, p.tokens, logs), nullptr, nullptr, nullptr};
+    for (size_t h = 0; h < p.heads; ++h) {
+      kernels.class_attention(a, default_scale(p.dim), h, by_column_, rows + h * p.tokens);
+      if (renormalise_ == Renormalise::kPerHead) divide_by_patch_sum(rows + h * p.tokens, p.tokens, prefix_);
+    }
+    mean_over_heads(rows, p.heads, p.tokens, out);
+    if (value_norm_) {
+      kernels.value_norms(a, norms);
+      for (size_t j = 0; j < p.tokens; ++j) out[j] *= norms[j];
+    }
+    if (renormalise_ == Renormalise::kTotal) divide_by_patch_sum(out, p.tokens, prefix_);
+  }
+}
+
+}  // namespace coppice

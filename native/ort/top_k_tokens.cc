@@ -1,0 +1,78 @@
+#include "top_k_tokens.h"
+
+#include "../kernels/top_k.h"
+
+namespace coppice {
+namespace {
+
+int64_t count_value(Ort::KernelContext& context) {
+  Ort::ConstValue value = context.GetInput(1);
+  const std::vector<int64_t> shape = value.GetTensorTypeAndShapeInfo().GetShape();
+  if (!shape.empty() && shape != std::vector<int64_t>{1}) refuse("input count must be a scalar or have shape [1], found " + shape_text(shape) + ".");
+  return *value.GetTensorData<int64_t>();
+}
+
+}  // namespace
+
+TopKTokens::TopKTokens(const Ort::ConstKernelInfo& info) {
+  prefix_ = static_cast<size_t>(integer_attribute(info, "prefix_tokens", 1, 0, 1 << 20));
+  fuse_ = integer_attribute(info, "fuse_pruned", 0, 0, 1) == 1;
+  mean_ = integer_attribute(info, "normalize_fused", 1, 0, 1) == 1;
+}
+
+void TopKTokens::compute(Ort::KernelContext& context) {
+  const Input scores = required(context, 0, "scores", "B,N");
+  const int64_t count = count_value(context);
+  const std::optional<Input> x = optional(context, 2, "x", "B,N,D");
+  const std::optional<Input> size = optional(context, 3, "size", "B,N");
+  const size_t batch = scores.size(0), tokens = scores.size(1);
+  if (prefix_ > tokens) {
+    refuse("scores " + shape_text(scores.shape) + " has fewer tokens than prefix_tokens=" + std::to_string(prefix_) + ".");
+  }
+  const size_t patches = tokens - prefix_;
+  if (count < 0 || count > static_cast<int64_t>(patches)) {
+    refuse("count must be 0.." + std::to_string(patches) + " (tokens " + std::to_string(tokens) + " less prefix_tokens " + std::to_string(prefix_) +
+           "), found " + std::to_string(count) + ".");
+  }
+  if (x && (x->shape[0] != scores.shape[0] || x->shape[1] != scores.shape[1])) {
+    refuse("input x must have shape [" + std::to_string(batch) + "," + std::to_string(tokens) + ",D] to match scores, found " +
+           shape_text(x->shape) + ".");
+  }
+  if (size) expect_shape(*size, "size", scores.shape, "to match scores");
+
+  const size_t kept = prefix_ + static_cast<size_t>(count);
+  const bool fused = fuse_ && kept < tokens;
+  const size_t rows = kept + (fused ? 1 : 0);
+  const size_t width = x ? x->size(2) : 0;
+  const auto as_dimension = [](size_t n) { return static_cast<int64_t>(n); };
+  auto* index = static_cast<int64_t*>(output(context, 0, {scores.shape[0], as_dimension(kept)}));
+  if (!x && context.GetOutputCount() > 1 && output(context, 1, {scores.shape[0], as_dimension(rows), 0})) {
+    refuse("output y needs input x of shape [" + std::to_string(batch) + "," + std::to_string(tokens) + ",D]; connect it or leave y out.");
+  }
+  auto* y = x ? static_cast<float*>(output(context, 1, {scores.shape[0], as_dimension(rows), x->shape[2]})) : nullptr;
+  if (!size && output(context, 2, {scores.shape[0], as_dimension(rows)})) {
+    refuse("output kept_size needs input size of shape " + shape_text(scores.shape) + "; connect it or leave kept_size out.");
+  }
+  auto* kept_size = size ? static_cast<float*>(output(context, 2, {scores.shape[0], as_dimension(rows)})) : nullptr;
+
+  std::vector<uint32_t> order(patches);
+  for (size_t b = 0; b < batch; ++b) {
+    const float* s = scores.floats() + b * tokens;
+    int64_t* chosen = index + b * kept;
+    top_k_tokens(s, tokens, prefix_, static_cast<size_t>(count), chosen, order.data());
+    if (y) {
+      const float* source = x->floats() + b * tokens * width;
+      float* out = y + b * rows * width;
+      gather_rows(source, width, chosen, kept, out);
+      if (fused) fuse_pruned(s, source, tokens, width, chosen, kept, mean_, out + kept * width);
+    }
+    if (kept_size) {
+      const float* source = size->floats() + b * tokens;
+      float* out = kept_size + b * rows;
+      gather_rows(source, 1, chosen, kept, out);
+      if (fused) out[kept] = pruned_size(source, tokens, chosen, kept);
+    }
+  }
+}
+
+}  // namespace coppice
