@@ -4,14 +4,16 @@
 
 namespace coppice {
 
-LinearAttention::LinearAttention(const Ort::ConstKernelInfo& info) : heads_(heads_attribute(info)) {
+LinearAttention::LinearAttention(const Ort::ConstKernelInfo& info)
+    : heads_(heads_attribute(info)),
+      reweighted_(choice_attribute(info, "reweight", {"none", "cos1d"}) == 1),
+      length_(static_cast<size_t>(integer_attribute(info, "length", 0, 0, 1 << 24))),
+      waves_(reweighted_ ? length_ : 0) {
   form_.feature_map = choice_attribute(info, "feature_map", {"elu1", "relu"}) == 0 ? FeatureMap::kElu1 : FeatureMap::kRelu;
   constexpr Normalize forms[] = {Normalize::kRowSum, Normalize::kSqrtD, Normalize::kNone};
   form_.normalize = forms[choice_attribute(info, "normalize", {"row_sum", "sqrt_d", "none"})];
   form_.eps = float_attribute(info, "eps", 1e-6f);
   form_.add_eps = choice_attribute(info, "eps_mode", {"clamp", "add"}) == 1;
-  reweighted_ = choice_attribute(info, "reweight", {"none", "cos1d"}) == 1;
-  length_ = static_cast<size_t>(integer_attribute(info, "length", 0, 0, 1 << 24));
   order_ = static_cast<Order>(choice_attribute(info, "order", {"auto", "linear", "quadratic"}));
 }
 
@@ -21,15 +23,6 @@ LinearAttention::Waves::Waves(size_t length) : length(length), cosine(length), s
     cosine[p] = static_cast<float>(std::cos(angle));
     sine[p] = static_cast<float>(std::sin(angle));
   }
-}
-
-std::shared_ptr<const LinearAttention::Waves> LinearAttention::waves(size_t length) {
-  std::shared_ptr<const Waves> current = std::atomic_load(&waves_);
-  if (!current || current->length != length) {
-    current = std::make_shared<const Waves>(length);
-    std::atomic_store(&waves_, current);
-  }
-  return current;
 }
 
 // Multiply-adds of one head: N F d + M F d against M N d twice, F = d features or 2 d with the cos term (METHODS 0).
@@ -49,9 +42,9 @@ void LinearAttention::compute(Ort::KernelContext& context) {
   if (positions) expect_shape(*positions, "positions", {p.qkv.shape[0], p.qkv.shape[1]}, "to match qkv");
   const size_t length = length_ ? length_ : p.tokens;
 
-  std::shared_ptr<const Waves> table;
+  const Waves run_waves(reweighted_ && length_ == 0 ? length : 0);
+  const Waves& table = length_ == 0 ? run_waves : waves_;
   if (reweighted_) {
-    table = waves(length);
     if (!positions && p.tokens > length) {
       refuse("attribute length must be at least the token count " + std::to_string(p.tokens) + " of qkv " + shape_text(p.qkv.shape) + ", found " +
              std::to_string(length) + ".");
@@ -79,15 +72,15 @@ void LinearAttention::compute(Ort::KernelContext& context) {
     Attention a{p.item(b), p.tokens, p.heads, p.dim, rows, query_index ? query_index->integers() + b * rows : nullptr,
                 size ? size->floats() + b * p.tokens : nullptr, nullptr, nullptr, y + b * rows * p.width()};
     if (reweighted_) {
-      a.cosine = table->cosine.data();
-      a.sine = table->sine.data();
+      a.cosine = table.cosine.data();
+      a.sine = table.sine.data();
     }
     if (gathered) {
       float* waves = scratch.take(gathered);
       for (size_t i = 0; i < p.tokens; ++i) {
         const int64_t position = positions->integers()[b * p.tokens + i];
-        waves[i] = table->cosine[position];
-        waves[p.tokens + i] = table->sine[position];
+        waves[i] = table.cosine[position];
+        waves[p.tokens + i] = table.sine[position];
       }
       a.cosine = waves;
       a.sine = waves + p.tokens;

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <memory>
-
 #include "operator.h"
 
 namespace coppice {
@@ -27,7 +25,6 @@ class LinearAttention {
     explicit Waves(size_t length);
   };
 
-  std::shared_ptr<const Waves> waves(size_t length);
   bool prefers_quadratic(size_t tokens, size_t rows, size_t dim) const;
 
   size_t heads_;
@@ -36,7 +33,7 @@ class LinearAttention {
   size_t length_;
   Order order_;
   Ort::AllocatorWithDefaultOptions allocator_;
-  std::shared_ptr<const Waves> waves_;  // of the last length; replaced atomically, as runs of one session may overlap
+  Waves waves_;  // of the attribute length; empty where the token count of each run stands in for it
 };
 
 }  // namespace coppice

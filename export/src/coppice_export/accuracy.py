@@ -22,10 +22,9 @@ from rich.progress import track
 from rich.table import Table
 
 from .config import MINI, VIT_TINY, ViTConfig
+from .labels import IMAGENETTE
 from .preprocess import preprocess
-from .reference import VisionTransformer
-from .training import CLASSES
-from .weights import load_state
+from .reference import load_reference
 
 __all__ = ["Row", "java_predictions", "main", "torch_predictions"]
 
@@ -55,8 +54,7 @@ def java_predictions(bundle: Path, listing: Path, rung: str) -> tuple[list[int],
 
 def torch_predictions(config: ViTConfig, weights: Path, photographs: list[Path], keep: tuple[int, ...]) -> list[int]:
     """The best label's index of every photograph by the PyTorch reference."""
-    model = VisionTransformer(config).eval()
-    model.load_state_dict({k: torch.from_numpy(v) for k, v in load_state(weights).items()}, strict=False)
+    model = load_reference(config, weights)
     best = []
     with torch.inference_mode():
         for start in track(range(0, len(photographs), 50), description=f"PyTorch {config.name} {keep}", disable=not sys.stderr.isatty()):
@@ -106,8 +104,8 @@ def main() -> int:
     vit_tiny = out / "vit-tiny"
     convert = ["convert", data / "vit_tiny_in1k.npz", "--preset", "vit-tiny", "--out", vit_tiny, "--overwrite"]
     subprocess.run([sys.executable, "-m", "coppice_export", *convert], check=True)
-    own = {synset: number for number, (synset, _, _) in enumerate(CLASSES)}
-    imagenet = {synset: index for synset, _, index in CLASSES}
+    own = {synset: number for number, (synset, _, _) in enumerate(IMAGENETTE)}
+    imagenet = {synset: index for synset, _, index in IMAGENETTE}
     rows = []
     for bundle, config, weights, index in (
         (ROOT / "export" / "bundles" / "imagenette-mini", MINI, ROOT / "export" / "recipes" / "imagenette-mini" / "weights.npz", own),

@@ -1,78 +1,18 @@
-"""PyTorch reference of the operators and of the models made of them.
-
-The functions follow the formulas of docs/reference/operators.md in plain tensor operations. They are what the exported
-graph is compared with, and what training differentiates through.
-"""
+"""The PyTorch model of a `ViTConfig`: what exported graphs are compared with, and what training differentiates through."""
 
 from __future__ import annotations
 
-import math
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .config import Attention, Conv, ViTConfig
+from .operators import linear_attention, token_attention, top_k_tokens
+from .weights import load_state
 
-__all__ = ["Block", "VisionTransformer", "linear_attention", "token_attention", "top_k_tokens"]
-
-
-def _heads(qkv: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
-    """qkv: (batch, tokens, 3 * width) -> three of (batch, heads, tokens, dim)."""
-    batch, tokens, width3 = qkv.shape
-    return qkv.view(batch, tokens, 3, heads, width3 // (3 * heads)).permute(2, 0, 3, 1, 4).unbind(0)
-
-
-def _merge(y: Tensor) -> Tensor:
-    """y: (batch, heads, tokens, dim) -> (batch, tokens, width)."""
-    return y.transpose(1, 2).flatten(2)
-
-
-def linear_attention(qkv: Tensor, heads: int, attention: Attention, length: int) -> Tensor:
-    """Kernel attention of the packed qkv: (batch, tokens, 3 * width) -> (batch, tokens, width).
-
-    Written in the quadratic order, where the cos term is literally cos(pi (i - j) / (2 length)).
-    """
-    q, k, v = _heads(qkv, heads)
-    phi = F.relu if attention.feature_map == "relu" else (lambda x: F.elu(x) + 1)
-    weights = phi(q) @ phi(k).transpose(-1, -2)
-    if attention.reweight == "cos1d":
-        position = torch.arange(qkv.shape[1], dtype=qkv.dtype, device=qkv.device)
-        weights = weights * torch.cos(math.pi / (2 * length) * (position[:, None] - position[None, :]))
-    if attention.normalize == "row_sum":
-        weights = weights / weights.sum(-1, keepdim=True).clamp_min(attention.eps)
-    elif attention.normalize == "sqrt_d":
-        weights = weights / math.sqrt(q.shape[-1])
-    return _merge(weights @ v)
-
-
-def token_attention(qkv: Tensor, heads: int) -> tuple[Tensor, Tensor]:
-    """Softmax attention and its class-token scores: y (batch, tokens, width), scores (batch, tokens).
-
-    A score is the class token's attention to that token, averaged over the heads.
-    """
-    q, k, v = _heads(qkv, heads)
-    class_row = torch.softmax(q[:, :, :1] @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]), -1)
-    return _merge(F.scaled_dot_product_attention(q, k, v)), class_row[:, :, 0].mean(1)
-
-
-def top_k_tokens(scores: Tensor, count: int, x: Tensor, prefix: int = 1, fuse_pruned: bool = False) -> tuple[Tensor, Tensor]:
-    """Keep the prefix and the `count` best patch tokens in raster order; ties go to the lower index.
-
-    scores: (batch, tokens), x: (batch, tokens, width) -> index (batch, prefix + count), y (batch, prefix + count (+1), width).
-    With `fuse_pruned`, the score-weighted mean of the pruned tokens follows, if any was pruned.
-    """
-    batch, tokens, width = x.shape
-    order = torch.argsort(scores[:, prefix:], dim=1, descending=True, stable=True)
-    kept = order[:, :count].sort(1).values + prefix
-    index = torch.cat([torch.arange(prefix, device=x.device).expand(batch, prefix), kept], 1)
-    y = x.gather(1, index[:, :, None].expand(-1, -1, width))
-    if fuse_pruned and count < tokens - prefix:
-        pruned = order[:, count:] + prefix
-        weights = scores.gather(1, pruned)
-        fused = (weights[:, :, None] * x.gather(1, pruned[:, :, None].expand(-1, -1, width))).sum(1, keepdim=True)
-        y = torch.cat([y, fused / weights.sum(1)[:, None, None]], 1)
-    return index, y
+__all__ = ["Block", "VisionTransformer", "load_reference"]
 
 
 class _StemLayer(nn.Module):
@@ -101,22 +41,25 @@ class Block(nn.Module):
         self.fc1 = nn.Linear(config.width, config.hidden)
         self.fc2 = nn.Linear(config.hidden, config.width)
 
-    def forward(self, x: Tensor, count: int | None = None) -> tuple[Tensor, Tensor | None]:
-        """x: (batch, tokens, width) -> the block's output and, if it reduced, the kept index into its incoming tokens."""
-        config, index = self.config, None
+    def forward(self, x: Tensor, positions: Tensor, count: int | None = None) -> tuple[Tensor, Tensor]:
+        """x: (batch, tokens, width), positions: (batch, tokens) -> the block's output and the positions of its tokens."""
+        config = self.config
         qkv = self.qkv(self.norm1(x))
         if self.attention.kind == "linear":
-            y = linear_attention(qkv, config.heads, self.attention, config.tokens)
+            y = linear_attention.torch_face(qkv, config.heads, self.attention, config.tokens, positions)
         else:
-            y, scores = token_attention(qkv, config.heads)
+            y, scores = token_attention.torch_face(qkv, config.heads)
         x = x + self.proj(y)
         if count is not None:
-            index, x = top_k_tokens(scores, count, x, config.prefix_tokens, config.fuse_pruned)
-        return x + self.fc2(F.gelu(self.fc1(self.norm2(x)))), index
+            index, x = top_k_tokens.torch_face(scores, count, x, config.prefix_tokens, config.fuse_pruned)
+            positions = positions.gather(1, index)
+            if x.shape[1] > positions.shape[1]:
+                positions = F.pad(positions, (0, 1), value=-1)
+        return x + self.fc2(F.gelu(self.fc1(self.norm2(x)))), positions
 
 
 class VisionTransformer(nn.Module):
-    """The model of a `ViTConfig`; its state dict is what `coppice-export convert` reads (timm names are mapped there)."""
+    """Its state dict is what `coppice-export convert` reads (timm names are mapped there)."""
 
     def __init__(self, config: ViTConfig):
         super().__init__()
@@ -130,17 +73,28 @@ class VisionTransformer(nn.Module):
         self.head = nn.Linear(config.width, config.classes)
 
     def features(self, image: Tensor, keep: tuple[int, ...] | None = None) -> tuple[Tensor, list[Tensor]]:
-        """image: (batch, 3, height, width) -> the class token (batch, width) and the kept index of each stage."""
+        """image: (batch, 3, height, width) -> the class token (batch, width) and the kept positions of each stage."""
         keep = keep or (self.config.patches,) * len(self.config.reduce_at)
         counts = dict(zip(self.config.reduce_at, keep, strict=True))
         x = self.stem(image).flatten(2).transpose(1, 2)
         x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1) + self.pos_embed
+        positions = torch.arange(x.shape[1], device=x.device).expand(len(x), -1)
         kept = []
         for number, block in enumerate(self.blocks):
-            x, index = block(x, counts.get(number))
-            if index is not None:
-                kept.append(index)
+            x, positions = block(x, positions, counts.get(number))
+            if number in counts:
+                kept.append(positions)
         return self.norm(x)[:, 0], kept
 
     def forward(self, image: Tensor, keep: tuple[int, ...] | None = None) -> Tensor:
         return self.head(self.features(image, keep)[0])
+
+
+def load_reference(config: ViTConfig, weights: Path) -> VisionTransformer:
+    """The model with the weights of an `.npz` state dict, ready to evaluate."""
+    model = VisionTransformer(config)
+    state = {name: torch.from_numpy(array) for name, array in load_state(weights, config).items()}
+    # Batch norm counts the batches it has seen; no formula uses the count, so archives leave it out.
+    counters = {name: value for name, value in model.state_dict().items() if name.endswith("num_batches_tracked")}
+    model.load_state_dict(state | counters)
+    return model.eval()

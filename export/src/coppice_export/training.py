@@ -23,26 +23,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .config import VIT_TINY, ViTConfig
+from .labels import IMAGENETTE
 from .preprocess import preprocess
-from .reference import VisionTransformer
-from .weights import load_state
+from .reference import VisionTransformer, load_reference
 
-__all__ = ["CLASSES", "Recipe", "evaluate", "load_student", "prepare", "read_photographs", "train"]
-
-# WordNet synset of each class in the order of the student's logits, its name, and its ImageNet-1k index.
-CLASSES = (
-    ("n01440764", "tench", 0),
-    ("n02102040", "English springer", 217),
-    ("n02979186", "cassette player", 482),
-    ("n03000684", "chain saw", 491),
-    ("n03028079", "church", 497),
-    ("n03394916", "French horn", 566),
-    ("n03417042", "garbage truck", 569),
-    ("n03425413", "gas pump", 571),
-    ("n03445777", "golf ball", 574),
-    ("n03888257", "parachute", 701),
-)
-
+__all__ = ["Recipe", "evaluate", "prepare", "read_photographs", "train"]
 
 @dataclass(frozen=True)
 class Recipe:
@@ -72,7 +57,7 @@ def _progress() -> Progress:
 
 def read_photographs(archive: Path) -> tuple[list[Image.Image], np.ndarray]:
     """Decoded RGB photographs of a tar with one folder per synset, in name order, and their class numbers."""
-    number = {synset: i for i, (synset, _, _) in enumerate(CLASSES)}
+    number = {synset: i for i, (synset, _, _) in enumerate(IMAGENETTE)}
     with tarfile.open(archive) as tar:
         members = sorted((m for m in tar.getmembers() if m.isfile()), key=lambda m: m.name)
         images = [Image.open(io.BytesIO(tar.extractfile(m).read())).convert("RGB") for m in members]
@@ -99,9 +84,7 @@ def prepare(archive: Path, teacher_weights: Path, out: Path, config: ViTConfig, 
         return
     out.mkdir(parents=True, exist_ok=True)
     images, labels = read_photographs(archive)
-    teacher = VisionTransformer(VIT_TINY)
-    teacher.load_state_dict({k: torch.from_numpy(v) for k, v in load_state(teacher_weights).items()})
-    teacher.eval()
+    teacher = load_reference(VIT_TINY, teacher_weights)
     size, rng = config.preprocessing.crop, np.random.default_rng(recipe.seed)
     shape = (recipe.views, len(images))
     pixels = np.lib.format.open_memmap(out / "pixels.npy", "w+", np.uint8, (*shape, size, size, 3))
@@ -177,13 +160,6 @@ def evaluate(model: VisionTransformer, images: list[Image.Image], labels: np.nda
             batch = np.stack([preprocess(np.asarray(i), model.config.preprocessing) for i in images[start : start + 100]])
             right += int((model(torch.from_numpy(batch), keep).argmax(1).numpy() == labels[start : start + 100]).sum())
     return 100 * right / len(images)
-
-
-def load_student(checkpoint: Path, config: ViTConfig) -> VisionTransformer:
-    """The averaged weights of a checkpoint; the file may hold tensors only."""
-    student = _Student(config)
-    student.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
-    return student.model.eval()
 
 
 def train(prepared: Path, validation: Path, out: Path, config: ViTConfig, recipe: Recipe, threads: int = 2) -> None:

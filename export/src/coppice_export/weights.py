@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
-__all__ = ["load_state", "SourceError"]
+from .config import ViTConfig
+
+__all__ = ["SourceError", "expected_shapes", "load_state"]
 
 _TIMM = (
     (re.compile(r"^patch_embed\.proj\."), "stem.0.conv."),
-    (re.compile(r"^(blocks\.\d+\.)attn\."), r"\1"),
-    (re.compile(r"^(blocks\.\d+\.)mlp\."), r"\1"),
+    (re.compile(r"^(blocks\.\d+\.)(attn|mlp)\."), r"\1"),
 )
 
 
@@ -20,16 +22,54 @@ class SourceError(ValueError):
     """A model source that cannot be read or does not fit its configuration."""
 
 
-def load_state(path: Path) -> dict[str, np.ndarray]:
-    """The float32 arrays of an `.npz` state dict under this project's names; pickled objects are refused."""
+def expected_shapes(config: ViTConfig) -> dict[str, tuple[int, ...]]:
+    """Every array a state dict of this configuration has."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    inputs = 3
+    for i, conv in enumerate(config.stem):
+        shapes[f"stem.{i}.conv.weight"] = (conv.out, inputs, conv.kernel, conv.kernel)
+        if conv.norm:
+            shapes |= {f"stem.{i}.norm.{n}": (conv.out,) for n in ("weight", "bias", "running_mean", "running_var")}
+        else:
+            shapes[f"stem.{i}.conv.bias"] = (conv.out,)
+        inputs = conv.out
+    shapes["cls_token"] = (1, 1, config.width)
+    shapes["pos_embed"] = (1, config.tokens, config.width)
+    matrices = {"qkv": (3 * config.width, config.width), "proj": (config.width, config.width)}
+    matrices |= {"fc1": (config.hidden, config.width), "fc2": (config.width, config.hidden)}
+    for b in range(config.depth):
+        for norm in ("norm1", "norm2"):
+            shapes |= {f"blocks.{b}.{norm}.{n}": (config.width,) for n in ("weight", "bias")}
+        for name, shape in matrices.items():
+            shapes |= {f"blocks.{b}.{name}.weight": shape, f"blocks.{b}.{name}.bias": shape[:1]}
+    shapes |= {f"norm.{n}": (config.width,) for n in ("weight", "bias")}
+    return shapes | {"head.weight": (config.classes, config.width), "head.bias": (config.classes,)}
+
+
+def load_state(path: Path, config: ViTConfig) -> dict[str, np.ndarray]:
+    """The float32 arrays of an `.npz` state dict under this project's names; pickled objects are refused.
+
+    Raises SourceError that lists every missing, surplus and misshapen array.
+    """
     try:
         with np.load(path, allow_pickle=False) as archive:
             state = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError) as error:
-        raise SourceError(f"{path}: not a readable .npz state dict ({error}). Give an archive of plain arrays.") from error
-    mapped = {}
+    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        raise SourceError(f"{path}: not a readable .npz state dict ({error}); give an archive of plain arrays.") from error
+    renamed = {}
     for name, array in state.items():
         for pattern, replacement in _TIMM:
             name = pattern.sub(replacement, name)
-        mapped[name] = array
-    return mapped
+        renamed[name] = array
+    expected = expected_shapes(config)
+    faults = [f"{name} is missing" for name in expected.keys() - renamed.keys()]
+    faults += [f"{name} is not part of {config.name}" for name in renamed.keys() - expected.keys()]
+    for name in expected.keys() & renamed.keys():
+        array = renamed[name]
+        if array.shape != expected[name] or array.dtype != np.float32:
+            faults.append(f"{name}: expected float32 {list(expected[name])}, found {array.dtype} {list(array.shape)}")
+        elif not np.isfinite(array).all():
+            faults.append(f"{name} has values that are not finite")
+    if faults:
+        raise SourceError(f"{path} does not fit {config.name}: {'; '.join(sorted(faults))}. Choose the preset the weights were made for.")
+    return {name: renamed[name] for name in expected}

@@ -1,0 +1,203 @@
+"""Writes bundles: the folder that a board runs. The same inputs give the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from .check import Report, check_model, sample_images, session, used_operators
+from .config import ViTConfig
+from .cost import incoming_counts, model_macs
+from .graph import DOMAIN, OPERATOR_VERSION
+from .model import build_model
+
+__all__ = ["BundleError", "BundleSpec", "Rung", "write_bundle"]
+
+RUNTIME = "0.1.0"
+_SEMVER = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+class BundleError(ValueError):
+    """A bundle that cannot be written as asked; nothing was written."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A named token budget: patch tokens kept at each stage, and its measured top-1 in percent if there is one."""
+
+    name: str
+    keep: tuple[int, ...]
+    top1: float | None = None
+
+
+@dataclass(frozen=True)
+class BundleSpec:
+    """What a bundle says about itself besides the model."""
+
+    name: str
+    version: str
+    labels: tuple[str, ...]
+    rungs: tuple[Rung, ...] = ()
+    default: str = ""
+    accuracy_data: str = ""
+    card: str = field(default="", repr=False)
+
+
+def _validate(config: ViTConfig, spec: BundleSpec) -> None:
+    faults = []
+    if not _NAME.fullmatch(spec.name):
+        faults.append(f"name must match {_NAME.pattern}, found {spec.name!r}")
+    if not _SEMVER.fullmatch(spec.version):
+        faults.append(f"version must be SemVer, found {spec.version!r}")
+    if len(spec.labels) != config.classes:
+        faults.append(f"expected {config.classes} labels, found {len(spec.labels)}")
+    names = [rung.name for rung in spec.rungs]
+    if len(set(names)) != len(names):
+        faults.append(f"rung names must differ, found {names}")
+    if spec.rungs and spec.default not in names:
+        faults.append(f"default must be one of the rungs {names}, found {spec.default!r}")
+    for rung in spec.rungs:
+        if not re.fullmatch(r"[a-z][a-z0-9-]*", rung.name):
+            faults.append(f"rung names are lower case and start with a letter, found {rung.name!r}")
+        limits = (config.patches, *rung.keep)
+        if len(rung.keep) != len(config.reduce_at) or any(not 1 <= k <= limit for k, limit in zip(rung.keep, limits)):
+            faults.append(f"rung {rung.name}: expected {len(config.reduce_at)} counts that fall from at most {config.patches}, found {rung.keep}")
+    if faults:
+        raise BundleError("; ".join(faults) + ".")
+
+
+def _ladder(config: ViTConfig, rungs: tuple[Rung, ...]) -> list[dict]:
+    """Rungs from most to fewest multiply-adds, each with the smallest `--keep` ratio that selects it."""
+    costs = sorted(((model_macs(config, rung.keep), rung) for rung in rungs), key=lambda pair: -pair[0])
+    chosen: dict[str, float] = {}
+    for percent in range(100, 0, -1):
+        target = model_macs(config, incoming_counts(config, percent / 100))
+        nearest = min(costs, key=lambda pair: abs(pair[0] - target))[1].name
+        chosen[nearest] = percent / 100
+    ladder = []
+    for position, (macs, rung) in enumerate(costs):
+        if rung.name not in chosen:
+            raise BundleError(f"rung {rung.name} {rung.keep} is never the nearest to a keep ratio in whole percent; drop it or move it.")
+        entry = {"name": rung.name, "keep": list(rung.keep), "macs": macs}
+        entry["keep_from"] = 0 if position == len(costs) - 1 else chosen[rung.name]
+        ladder.append(entry | ({"top1": rung.top1} if rung.top1 is not None else {}))
+    return ladder
+
+
+def _manifest(config: ViTConfig, spec: BundleSpec, operators: list[str], golden: list[str], files: dict) -> dict:
+    stages = len(config.reduce_at)
+    manifest = {
+        "format": 1,
+        "name": spec.name,
+        "version": spec.version,
+        "runtime": RUNTIME,
+        "operators": {"domain": DOMAIN, "version": OPERATOR_VERSION, "used": operators},
+        "model": "model.onnx",
+        "input": {"name": "image", "shape": [1, 3, config.preprocessing.crop, config.preprocessing.crop]},
+        "keep": {"name": "keep", "stages": stages, "patches": config.patches, "grid": config.grid, "prefix": config.prefix_tokens},
+        "outputs": {"logits": {"name": "logits", "shape": [1, config.classes]}, "kept": [f"kept_{s}" for s in range(stages)]},
+        "ladder": _ladder(config, spec.rungs),
+    }
+    if spec.rungs:
+        manifest["default"] = spec.default
+    if spec.accuracy_data:
+        manifest["accuracy"] = {"data": spec.accuracy_data, "metric": "top1"}
+    return manifest | {"golden": golden, "files": files}
+
+
+def _preprocessor(config: ViTConfig) -> dict:
+    spec = config.preprocessing
+    return {
+        "image_processor_type": "ViTImageProcessor",
+        "do_resize": True,
+        "size": {"shortest_edge": spec.short_side},
+        "resample": 3,
+        "do_center_crop": True,
+        "crop_size": {"height": spec.crop, "width": spec.crop},
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": list(spec.mean),
+        "image_std": list(spec.std),
+    }
+
+
+def _huggingface(config: ViTConfig, spec: BundleSpec) -> dict:
+    return {
+        "architectures": ["ViTForImageClassification"],
+        "model_type": "vit",
+        "image_size": config.preprocessing.crop,
+        "hidden_size": config.width,
+        "num_hidden_layers": config.depth,
+        "num_attention_heads": config.heads,
+        "intermediate_size": config.hidden,
+        "num_labels": config.classes,
+        "id2label": {str(i): label for i, label in enumerate(spec.labels)},
+        "label2id": {label: i for i, label in enumerate(spec.labels)},
+    }
+
+
+def _write_json(path: Path, value: dict) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _write_golden(folder: Path, config: ViTConfig, model: bytes, spec: BundleSpec) -> list[str]:
+    """One case for the first and one for the last rung: input, budget, expected logits."""
+    runner = session(model)
+    budgets = [spec.rungs[0].keep, spec.rungs[-1].keep] if spec.rungs else [()]
+    names = []
+    for number, (image, keep) in enumerate(zip(sample_images(config, len(budgets)), budgets)):
+        case = folder / "golden" / str(number)
+        case.mkdir(parents=True)
+        feeds = {"image": image} | ({"keep": np.array(keep, np.int64)} if config.reduce_at else {})
+        (case / "input.bin").write_bytes(image.astype("<f4").tobytes())
+        (case / "logits.bin").write_bytes(runner.run(["logits"], feeds)[0].astype("<f4").tobytes())
+        # Instruction sets sum in different orders: the difference between AVX-512, NEON and scalar is below 1e-4.
+        _write_json(case / "case.json", {"keep": list(keep), "tolerance": 1e-4})
+        names.append(f"golden/{number}")
+    return names
+
+
+def _files(folder: Path) -> dict[str, dict]:
+    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "bundle.json")
+    return {
+        p.relative_to(folder).as_posix(): {"bytes": p.stat().st_size, "sha256": hashlib.sha256(p.read_bytes()).hexdigest()} for p in paths
+    }
+
+
+def write_bundle(folder: Path, config: ViTConfig, state: dict[str, np.ndarray], spec: BundleSpec, overwrite: bool = False) -> Report:
+    """Build, check and write; the folder appears complete or not at all.
+
+    Raises BundleError for a specification that does not fit, CheckError for a graph that does not equal its source.
+    """
+    _validate(config, spec)
+    if folder.exists() and not overwrite:
+        raise BundleError(f"{folder} exists; choose another folder or pass --overwrite.")
+    model = build_model(config, state)
+    report = check_model(model, config, state, {rung.name: rung.keep for rung in spec.rungs})
+    staging = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    try:
+        data = model.SerializeToString(deterministic=True)
+        (staging / "model.onnx").write_bytes(data)
+        _write_json(staging / "config.json", _huggingface(config, spec))
+        _write_json(staging / "preprocessor_config.json", _preprocessor(config))
+        (staging / "README.md").write_text(spec.card or f"# {spec.name} {spec.version}\n", encoding="utf-8")
+        (staging / "LICENSE").write_bytes((resources.files(__package__) / "LICENSE").read_bytes())
+        golden = _write_golden(staging, config, data, spec)
+        _write_json(staging / "bundle.json", _manifest(config, spec, list(used_operators(model)), golden, _files(staging)))
+        if folder.exists():
+            shutil.rmtree(folder)
+        staging.rename(folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return report

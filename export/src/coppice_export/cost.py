@@ -1,0 +1,57 @@
+"""Multiply-adds of a model at a token budget: the cost model that reproduces the published figures of DeiT, ToMe and EViT."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from .config import Attention, ViTConfig
+
+__all__ = ["block_macs", "incoming_counts", "model_macs"]
+
+
+def _core(attention: Attention, width: int, dim: int, rows: int, tokens: int) -> int:
+    quadratic = 2 * rows * tokens * width
+    if attention.kind == "softmax":
+        return quadratic
+    features = 2 if attention.reweight == "cos1d" else 1
+    return min(quadratic, features * width * dim * (tokens + rows))
+
+
+def block_macs(attention: Attention, width: int, heads: int, hidden: int, tokens: int, rows: int, out: int) -> int:
+    """One block: `tokens` enter, `rows` of them are queries, `out` enter the MLP."""
+    projections = 2 * tokens * width**2 + 2 * rows * width**2
+    return projections + _core(attention, width, width // heads, rows, tokens) + 2 * out * width * hidden
+
+
+def model_macs(config: ViTConfig, keep: tuple[int, ...] | None = None, class_row_only: bool = True) -> int:
+    """The whole model for one image. class_row_only: the last block computes the class token alone, as exported graphs do."""
+    keep = config.patches if keep is None else keep
+    counts = dict(zip(config.reduce_at, (keep,) * len(config.reduce_at) if isinstance(keep, int) else keep, strict=True))
+    total, inputs, edge = 0, 3, config.preprocessing.crop
+    for conv in config.stem:
+        edge = (edge + 2 * conv.padding - conv.kernel) // conv.stride + 1
+        total += edge * edge * conv.kernel**2 * inputs * conv.out
+        inputs = conv.out
+    tokens = config.tokens
+    for number, attention in enumerate(config.attention):
+        rows = out = tokens
+        if number in counts:
+            fused = int(config.fuse_pruned and counts[number] < tokens - config.prefix_tokens)
+            out = config.prefix_tokens + counts[number] + fused
+        elif class_row_only and number == config.depth - 1:
+            rows = out = config.prefix_tokens
+        total += block_macs(attention, config.width, config.heads, config.hidden, tokens, rows, out)
+        tokens = out
+    return total + config.width * config.classes
+
+
+def incoming_counts(config: ViTConfig, ratio: float | Fraction) -> tuple[int, ...]:
+    """Keeping ceil(ratio * incoming patch tokens) at every stage. A float counts as the decimal it prints as: 0.55 is 55/100."""
+    ratio = Fraction(str(ratio)) if isinstance(ratio, float) else ratio
+    counts, patches = [], config.patches
+    for _ in config.reduce_at:
+        kept = math.ceil(ratio * patches)
+        patches = kept + int(config.fuse_pruned and kept < patches)
+        counts.append(kept)
+    return tuple(counts)

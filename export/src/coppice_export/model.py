@@ -1,0 +1,152 @@
+"""A `ViTConfig` and its weights as an ONNX graph, with our operators or with stock ones only."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import onnx
+
+from .config import ViTConfig
+from .graph import Graph
+from .operators import linear_attention, token_attention, top_k_tokens
+
+__all__ = ["Flavour", "build_model"]
+
+Flavour = Literal["coppice", "stock"]
+
+
+def build_model(config: ViTConfig, state: dict[str, np.ndarray], flavour: Flavour = "coppice") -> onnx.ModelProto:
+    """Inputs image float32 [1,3,S,S] and, with stages, keep int64 [stages]; outputs logits and one kept_s a stage.
+
+    The stock flavour computes the same function with ONNX Runtime's own operators: the rival in benchmarks, and a second
+    opinion in checks. In both, a last block without a reduction computes the class token's row alone, which is exact.
+    """
+    if flavour == "stock" and config.fuse_pruned:
+        raise ValueError("the stock flavour has no fused token; export with fuse_pruned=False to compare")
+    return _Builder(config, state, flavour).build()
+
+
+class _Builder:
+    def __init__(self, config: ViTConfig, state: dict[str, np.ndarray], flavour: Flavour):
+        self.config, self.state, self.ours = config, state, flavour == "coppice"
+        self.graph = Graph(config.name)
+        self.tokens: int | str = config.tokens  # known until a stage makes it depend on `keep`
+
+    def build(self) -> onnx.ModelProto:
+        graph, config = self.graph, self.config
+        size = config.preprocessing.crop
+        image = graph.input("image", "float32", [1, 3, size, size])
+        if config.reduce_at:
+            graph.input("keep", "int64", [len(config.reduce_at)])
+        x = self._embed(image)
+        positions = ""  # empty: token i is at position i
+        for block in range(config.depth):
+            x, positions = self._block(block, x, positions)
+        x = graph.op("Gather", self._layer_norm(x, "norm"), graph.constant(np.array(0, np.int64)), axis=1)
+        graph.op("Gemm", x, self._weight("head.weight"), self._weight("head.bias"), outputs=["logits"], transB=1)
+        graph.output("logits", "float32", [1, config.classes])
+        return graph.model()
+
+    def _weight(self, name: str) -> str:
+        return self.graph.constant(self.state[name], name)
+
+    def _linear(self, x: str, name: str) -> str:
+        weight = self.graph.constant(self.state[f"{name}.weight"].T, f"{name}.weight")
+        return self.graph.op("Add", self.graph.op("MatMul", x, weight), self._weight(f"{name}.bias"))
+
+    def _layer_norm(self, x: str, name: str) -> str:
+        weights = self._weight(f"{name}.weight"), self._weight(f"{name}.bias")
+        return self.graph.op("LayerNormalization", x, *weights, axis=-1, epsilon=self.config.norm_eps)
+
+    def _embed(self, image: str) -> str:
+        """Stem, class token and position table: (1, tokens, width)."""
+        graph, config = self.graph, self.config
+        x = image
+        for number, conv in enumerate(config.stem):
+            weight, bias = self._folded(number)
+            y = graph.op("Conv", x, weight, bias, kernel_shape=[conv.kernel] * 2, strides=[conv.stride] * 2, pads=[conv.padding] * 4)
+            y = graph.op("Gelu", y) if conv.gelu else y
+            x = graph.op("Add", x, y) if conv.residual else y
+        x = graph.op("Reshape", x, graph.integers(1, config.width, config.patches))
+        x = graph.op("Transpose", x, perm=[0, 2, 1])
+        prefix = config.prefix_tokens
+        table = self.state["pos_embed"]
+        patches = graph.op("Add", x, graph.constant(table[:, prefix:], "pos_embed.patches"))
+        return graph.op("Concat", graph.constant(self.state["cls_token"] + table[:, :prefix], "pos_embed.prefix"), patches, axis=1)
+
+    def _folded(self, number: int) -> tuple[str, str]:
+        """Weight and bias of a stem layer with its batch norm merged in: y = gamma (Wx - mean) / sqrt(var + eps) + beta."""
+        weight = self.state[f"stem.{number}.conv.weight"]
+        if self.config.stem[number].norm:
+            norm = {k: self.state[f"stem.{number}.norm.{k}"].astype(np.float64) for k in ("weight", "bias", "running_mean", "running_var")}
+            factor = norm["weight"] / np.sqrt(norm["running_var"] + 1e-5)
+            weight = (weight * factor[:, None, None, None]).astype(np.float32)
+            bias = (norm["bias"] - factor * norm["running_mean"]).astype(np.float32)
+        else:
+            bias = self.state[f"stem.{number}.conv.bias"]
+        return self.graph.constant(weight, f"stem.{number}.weight"), self.graph.constant(bias, f"stem.{number}.bias")
+
+    def _block(self, number: int, x: str, positions: str) -> tuple[str, str]:
+        graph, config, name = self.graph, self.config, f"blocks.{number}"
+        stage = config.reduce_at.index(number) if number in config.reduce_at else None
+        class_row_only = number == config.depth - 1 and stage is None
+        normed = self._layer_norm(x, f"{name}.norm1")
+        if not self.ours and config.attention[number].kind == "softmax" and stage is None and not class_row_only:
+            weight = graph.constant(self.state[f"{name}.qkv.weight"].T, f"{name}.qkv.weight")
+            y, scores = token_attention.stock_packed(graph, normed, weight, self._weight(f"{name}.qkv.bias"), config.heads), ""
+        else:
+            qkv = self._linear(normed, f"{name}.qkv")
+            y, scores = self._attention(number, qkv, positions, stage is not None, class_row_only)
+        if class_row_only:
+            x = graph.op("Slice", x, graph.integers(0), graph.integers(config.prefix_tokens), graph.integers(1))
+        x = graph.op("Add", x, self._linear(y, f"{name}.proj"))
+        if stage is not None:
+            x, positions = self._reduce(stage, scores, x, positions)
+        hidden = graph.op("Gelu", self._linear(self._layer_norm(x, f"{name}.norm2"), f"{name}.fc1"))
+        return graph.op("Add", x, self._linear(hidden, f"{name}.fc2")), positions
+
+    def _attention(self, number: int, qkv: str, positions: str, scores: bool, class_row_only: bool) -> tuple[str, str]:
+        graph, config, attention = self.graph, self.config, self.config.attention[number]
+        class_rows = graph.constant(np.arange(config.prefix_tokens, dtype=np.int64)[None]) if class_row_only else ""
+        if attention.kind == "linear":
+            if self.ours:
+                y, s = linear_attention.ours(graph, qkv, config.heads, attention, config.tokens, positions, class_rows), ""
+            else:
+                y, s = linear_attention.stock(graph, qkv, config.heads, config.width, attention, config.tokens, positions), ""
+                if class_row_only:
+                    y = graph.op("Slice", y, graph.integers(0), graph.integers(config.prefix_tokens), graph.integers(1))
+        elif self.ours:
+            y, s = token_attention.ours(graph, qkv, config.heads, scores, class_rows)
+        else:
+            y, s = token_attention.stock(graph, qkv, config.heads, config.width, scores, class_row_only)
+        rows = config.prefix_tokens if class_row_only else self.tokens
+        graph.declare(y, "float32", [1, rows, config.width])
+        if s:
+            graph.declare(s, "float32", [1, self.tokens])
+        return y, s
+
+    def _reduce(self, stage: int, scores: str, x: str, positions: str) -> tuple[str, str]:
+        graph, config = self.graph, self.config
+        count = graph.op("Slice", "keep", graph.integers(stage), graph.integers(stage + 1), graph.integers(0))
+        if self.ours:
+            index, x = top_k_tokens.ours(graph, scores, count, x, config.prefix_tokens, config.fuse_pruned)
+        else:
+            index, x = top_k_tokens.stock(graph, scores, count, x, config.prefix_tokens)
+        kept = f"kept_{stage}"
+        self.tokens = f"tokens_{stage}"
+        graph.declare(index, "int64", [1, f"{kept}_tokens"])
+        graph.declare(x, "float32", [1, self.tokens, config.width])
+        if not positions:
+            positions = graph.constant(np.arange(config.tokens, dtype=np.int64)[None])
+        graph.op("GatherElements", positions, index, outputs=[kept], axis=1)
+        graph.output(kept, "int64", [1, f"{kept}_tokens"])
+        return x, self._with_fused_position(kept, x) if config.fuse_pruned else kept
+
+    def _with_fused_position(self, kept: str, x: str) -> str:
+        """The positions of all rows of x: those kept, and -1 for the row that stands for the pruned ones, if there is one."""
+        graph = self.graph
+        rows = graph.op("Slice", graph.op("Shape", x), graph.integers(1), graph.integers(2))
+        missing = graph.op("Sub", rows, graph.op("Slice", graph.op("Shape", kept), graph.integers(1), graph.integers(2)))
+        pads = graph.op("Concat", graph.integers(0, 0, 0), missing, axis=0)
+        return graph.op("Pad", kept, pads, graph.constant(np.array(-1, np.int64)))

@@ -1,0 +1,68 @@
+"""Softmax attention that also gives the class token's attention; contract in docs/reference/operators.md."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..graph import DOMAIN, Graph
+from ._heads import merge_heads, split_heads
+
+__all__ = ["ours", "reference", "softmax", "stock", "stock_packed", "torch_face"]
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    e = np.exp(logits - logits.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def reference(
+    qkv: np.ndarray, heads: int, query_index: np.ndarray | None = None, size: np.ndarray | None = None, scale: float = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """qkv: (batch, tokens, 3 * width) -> y (batch, rows, width) and scores (batch, tokens), in float64."""
+    q, k, v = split_heads(qkv.astype(np.float64), heads)
+    logits = q @ k.swapaxes(-1, -2) * (scale or 1 / math.sqrt(q.shape[-1]))
+    if size is not None:
+        logits = logits + np.log(size.astype(np.float64))[:, None, None, :]
+    weights = softmax(logits)
+    y = merge_heads(weights @ v)
+    y = y if query_index is None else np.take_along_axis(y, query_index[:, :, None], 1)
+    return y, weights[:, :, 0].mean(1)
+
+
+def torch_face(qkv, heads: int):
+    """qkv: (batch, tokens, 3 * width) -> y (batch, tokens, width), scores (batch, tokens)."""
+    import torch
+    from torch.nn import functional as F
+
+    q, k, v = split_heads(qkv, heads)
+    class_row = torch.softmax(q[:, :, :1] @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]), -1)
+    return merge_heads(F.scaled_dot_product_attention(q, k, v)), class_row[:, :, 0].mean(1)
+
+
+def ours(graph: Graph, qkv: str, heads: int, scores: bool, query_index: str = "") -> tuple[str, str]:
+    """The names of y and of scores (empty without)."""
+    if not scores:
+        return graph.op("TokenAttention", qkv, query_index, domain=DOMAIN, num_heads=heads), ""
+    return tuple(graph.op("TokenAttention", qkv, query_index, outputs=2, domain=DOMAIN, num_heads=heads, score="cls"))
+
+
+def stock(graph: Graph, qkv: str, heads: int, width: int, scores: bool, class_row_only: bool = False) -> tuple[str, str]:
+    """com.microsoft.MultiHeadAttention, and the class row a second time where scores are asked for."""
+    q, k, v = graph.op("Split", qkv, graph.integers(width, width, width), outputs=3, axis=-1)
+    first = lambda x: graph.op("Slice", x, graph.integers(0), graph.integers(1), graph.integers(1))
+    y = graph.op("MultiHeadAttention", first(q) if class_row_only else q, k, v, domain="com.microsoft", num_heads=heads)
+    if not scores:
+        return y, ""
+    dim = width // heads
+    keys = graph.op("Transpose", graph.op("Reshape", k, graph.integers(1, -1, heads, dim)), perm=[0, 2, 3, 1])
+    class_query = graph.op("Reshape", first(q), graph.integers(1, heads, 1, dim))
+    logits = graph.op("Mul", graph.op("MatMul", class_query, keys), graph.constant(np.float32(1 / math.sqrt(dim))))
+    row = graph.op("Softmax", logits, axis=-1)
+    return y, graph.op("ReduceMean", graph.op("Squeeze", row, graph.integers(2)), graph.integers(1), keepdims=0)
+
+
+def stock_packed(graph: Graph, x: str, weight: str, bias: str, heads: int) -> str:
+    """com.microsoft.Attention, projection included: ONNX Runtime's fastest softmax attention at 197 tokens."""
+    return graph.op("Attention", x, weight, bias, domain="com.microsoft", num_heads=heads)
