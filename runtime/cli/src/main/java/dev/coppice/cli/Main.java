@@ -1,0 +1,47 @@
+package dev.coppice.cli;
+
+import dev.coppice.api.CoppiceException;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+
+/** The command {@code coppice}. Exit code 0: done; 1: something could not be done; 2: wrong usage. */
+@Command(
+    name = "coppice",
+    version = "coppice 0.1.0",
+    mixinStandardHelpOptions = true,
+    description = "Runs vision transformers on small boards at the speed the moment allows.",
+    synopsisSubcommandLabel = "COMMAND",
+    subcommands = {ClassifyCommand.class, InspectCommand.class, DoctorCommand.class})
+public final class Main {
+
+  private Main() {}
+
+  /** Runs one command and exits. */
+  public static void main(String[] arguments) {
+    System.exit(commandLine().execute(arguments));
+  }
+
+  static CommandLine commandLine() {
+    CommandLine line = new CommandLine(new Main());
+    line.setUseSimplifiedAtFiles(true); // one argument a line, so that names may hold spaces
+    line.setCaseInsensitiveEnumValuesAllowed(true);
+    line.setParameterExceptionHandler(
+        (error, arguments) -> {
+          CommandLine command = error.getCommandLine();
+          command.getErr().println("coppice: " + sentence(error) + " Try `" + command.getCommandSpec().qualifiedName() + " --help`.");
+          return CommandLine.ExitCode.USAGE;
+        });
+    line.setExecutionExceptionHandler(
+        (error, command, parsed) -> {
+          command.getErr().println("coppice: " + sentence(error));
+          boolean usage = error instanceof IllegalArgumentException && !(error instanceof CoppiceException);
+          return usage ? CommandLine.ExitCode.USAGE : CommandLine.ExitCode.SOFTWARE;
+        });
+    return line;
+  }
+
+  static String sentence(Exception error) {
+    String text = error.getMessage() == null ? error.getClass().getSimpleName() : error.getMessage().lines().findFirst().orElse("");
+    return text.endsWith(".") ? text : text + ".";
+  }
+}

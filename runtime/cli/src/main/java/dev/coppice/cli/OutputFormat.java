@@ -1,0 +1,7 @@
+package dev.coppice.cli;
+
+/** For people or for programs. */
+enum OutputFormat {
+  TEXT,
+  JSON
+}

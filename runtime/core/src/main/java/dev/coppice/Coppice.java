@@ -1,0 +1,87 @@
+package dev.coppice;
+
+import dev.coppice.api.Classifier;
+import dev.coppice.api.Diagnostics;
+import dev.coppice.api.Image;
+import dev.coppice.api.OpenOptions;
+import dev.coppice.bundle.Bundle;
+import dev.coppice.device.Board;
+import dev.coppice.image.ImageDecoder;
+import dev.coppice.ops.OperatorLibrary;
+import dev.coppice.ort.OrtEngine;
+import dev.coppice.pipeline.Pipeline;
+import java.nio.file.Path;
+import java.util.Objects;
+
+/**
+ * The front door.
+ *
+ * <pre>{@code
+ * try (Classifier classifier = Coppice.open(Path.of("imagenette-mini"))) {
+ *   Result result = classifier.classify(Coppice.image(Path.of("ball.jpg")), RunOptions.defaults().withKeep(Keep.ratio(0.5)));
+ *   System.out.println(result.labels().get(0));
+ * }
+ * }</pre>
+ */
+public final class Coppice {
+
+  private Coppice() {}
+
+  /** Opens a bundle with default options. */
+  public static Classifier open(Path bundle) {
+    return open(bundle, OpenOptions.defaults());
+  }
+
+  /**
+   * Opens a bundle: verifies every file, loads the operators and the model.
+   *
+   * @throws dev.coppice.api.BundleException if the bundle is missing, changed or needs something newer
+   * @throws dev.coppice.api.NativeException if the operator library cannot be loaded
+   */
+  public static Classifier open(Path bundle, OpenOptions options) {
+    Objects.requireNonNull(options, "options");
+    Bundle verified = Bundle.read(Objects.requireNonNull(bundle, "bundle"));
+    OrtEngine.version(); // ONNX Runtime comes first: the operator library is made to be loaded beside it
+    OperatorLibrary library = OperatorLibrary.load();
+    return new Pipeline(verified, new OrtEngine(verified.modelBytes(), verified.model(), library, options.threads()));
+  }
+
+  /**
+   * Reads a JPEG or PNG file.
+   *
+   * @throws dev.coppice.api.ImageException if it is missing, damaged, too large or of another format
+   */
+  public static Image image(Path file) {
+    return ImageDecoder.read(Objects.requireNonNull(file, "file"));
+  }
+
+  /**
+   * Decodes the bytes of a JPEG or PNG file.
+   *
+   * @throws dev.coppice.api.ImageException if they are damaged, too large or of another format
+   */
+  public static Image image(byte[] bytes) {
+    return ImageDecoder.decode(Objects.requireNonNull(bytes, "bytes"));
+  }
+
+  /**
+   * What a bug report needs to know of this machine.
+   *
+   * @throws dev.coppice.api.NativeException if the operator library cannot be loaded
+   */
+  public static Diagnostics diagnostics() {
+    String onnxRuntime = OrtEngine.version();
+    OperatorLibrary library = OperatorLibrary.load();
+    return new Diagnostics(
+        System.getProperty("java.version") + " (" + System.getProperty("java.vendor") + ")",
+        System.getProperty("os.name") + " " + System.getProperty("os.version") + ", " + System.getProperty("os.arch"),
+        library.glibc(),
+        onnxRuntime,
+        library.file().toString(),
+        library.isa(),
+        library.isas(),
+        Board.probe(Path.of("/")).description(),
+        Runtime.getRuntime().availableProcessors(),
+        OpenOptions.defaults().threads());
+  }
+}

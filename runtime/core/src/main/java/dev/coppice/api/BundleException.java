@@ -1,0 +1,17 @@
+package dev.coppice.api;
+
+/** A bundle that is missing, damaged, or needs something this runtime does not have. */
+public final class BundleException extends CoppiceException {
+
+  private static final long serialVersionUID = 1;
+
+  /** A refusal of its own; {@code fault} completes the code, as in {@code bundle.missing}. */
+  public BundleException(String fault, String message) {
+    this(fault, message, null);
+  }
+
+  /** A refusal that another failure led to. */
+  public BundleException(String fault, String message, Throwable cause) {
+    super("bundle." + fault, message, cause);
+  }
+}

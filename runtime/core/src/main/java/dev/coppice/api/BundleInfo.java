@@ -1,0 +1,44 @@
+package dev.coppice.api;
+
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * What a bundle says about itself.
+ *
+ * @param name of the model
+ * @param version SemVer of the bundle
+ * @param operators of domain dev.coppice that the model uses
+ * @param labels names of the classes, by index
+ * @param preprocessing what the model expects of its input
+ * @param grid patches along one edge of the image
+ * @param prefixTokens tokens before the patches, such as the class token
+ * @param stages reductions in the model; 0 for a model with a fixed cost
+ * @param ladder rungs from most to fewest tokens
+ * @param defaultRung the rung used when nobody asks for another; empty without a ladder
+ * @param accuracyData the photographs that the rungs' top-1 were measured on
+ * @param fileBytes size of each file
+ */
+public record BundleInfo(
+    String name,
+    String version,
+    List<String> operators,
+    List<String> labels,
+    Preprocessing preprocessing,
+    int grid,
+    int prefixTokens,
+    int stages,
+    List<Rung> ladder,
+    Optional<String> defaultRung,
+    Optional<String> accuracyData,
+    Map<String, Long> fileBytes) {
+
+  /** Copies the collections. */
+  public BundleInfo {
+    operators = List.copyOf(operators);
+    labels = List.copyOf(labels);
+    ladder = List.copyOf(ladder);
+    fileBytes = Map.copyOf(fileBytes);
+  }
+}

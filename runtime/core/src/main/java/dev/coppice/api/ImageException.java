@@ -1,0 +1,17 @@
+package dev.coppice.api;
+
+/** A picture that cannot be read. */
+public final class ImageException extends CoppiceException {
+
+  private static final long serialVersionUID = 1;
+
+  /** A refusal of its own; {@code fault} completes the code, as in {@code image.missing}. */
+  public ImageException(String fault, String message) {
+    this(fault, message, null);
+  }
+
+  /** A refusal that another failure led to. */
+  public ImageException(String fault, String message, Throwable cause) {
+    super("image." + fault, message, cause);
+  }
+}

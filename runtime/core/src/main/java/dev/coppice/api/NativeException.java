@@ -1,0 +1,17 @@
+package dev.coppice.api;
+
+/** The operator library or ONNX Runtime failed. */
+public final class NativeException extends CoppiceException {
+
+  private static final long serialVersionUID = 1;
+
+  /** A refusal of its own; {@code fault} completes the code, as in {@code native.missing}. */
+  public NativeException(String fault, String message) {
+    this(fault, message, null);
+  }
+
+  /** A refusal that another failure led to. */
+  public NativeException(String fault, String message, Throwable cause) {
+    super("native." + fault, message, cause);
+  }
+}

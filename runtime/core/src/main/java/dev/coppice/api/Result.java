@@ -1,0 +1,25 @@
+package dev.coppice.api;
+
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * What a model says of an image.
+ *
+ * @param labels best first; equal scores by lower index
+ * @param rung the rung that was run, if the budget was one
+ * @param keep patch tokens kept at each stage
+ * @param kept positions in the full token grid that survived each stage, ascending: prefix tokens, then patches in
+ *     raster order
+ * @param timings nanoseconds of each arrow
+ */
+public record Result(
+    List<Label> labels, Optional<String> rung, List<Integer> keep, List<List<Integer>> kept, Timings timings) {
+
+  /** Copies the lists. */
+  public Result {
+    labels = List.copyOf(labels);
+    keep = List.copyOf(keep);
+    kept = List.copyOf(kept);
+  }
+}

@@ -1,0 +1,183 @@
+package dev.coppice.bundle;
+
+import dev.coppice.api.BundleException;
+import dev.coppice.api.BundleInfo;
+import dev.coppice.api.Keep;
+import dev.coppice.api.Preprocessing;
+import dev.coppice.api.Rung;
+import dev.coppice.tensor.ModelSpec;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Collectors;
+
+/**
+ * A verified bundle: every file is listed, every listed file has its size and hash, and nothing else is there.
+ *
+ * @param info for users
+ * @param model what an engine needs to know
+ * @param modelBytes the verified graph
+ * @param golden inputs with the outputs the author saw
+ */
+public record Bundle(BundleInfo info, ModelSpec model, byte[] modelBytes, List<Golden> golden) {
+
+  /**
+   * A stored run.
+   *
+   * @param name of its folder
+   * @param image input tensor
+   * @param keep budget
+   * @param logits expected
+   * @param tolerance largest absolute difference
+   */
+  public record Golden(String name, float[] image, List<Integer> keep, float[] logits, double tolerance) {}
+
+  /** A token budget in numbers, with the name of its rung if it has one. */
+  public record Budget(List<Integer> keep, Optional<String> rung) {}
+
+  /** Reads and verifies a bundle folder. */
+  public static Bundle read(Path folder) {
+    BundleFiles files = new BundleFiles(folder);
+    String manifestName = folder.resolve(BundleFiles.MANIFEST).toString();
+    Manifest manifest = Manifest.parse(manifestName, files.manifest());
+    files.requireExactly(manifest.files().keySet());
+    List<Golden> golden = new ArrayList<>();
+    for (String name : manifest.golden()) {
+      golden.add(golden(name, files, manifest));
+    }
+    List<String> used = new ArrayList<>(List.of(manifest.modelFile(), "config.json", "preprocessor_config.json"));
+    for (String name : manifest.files().keySet()) {
+      if (!used.contains(name)) {
+        files.verified(name, manifest);
+      }
+    }
+    List<String> labels = labels(folder, files.verified("config.json", manifest), manifest.model().classes());
+    Preprocessing preprocessing = preprocessing(folder, files.verified("preprocessor_config.json", manifest), manifest.model());
+    Map<String, Long> sizes = manifest.files().entrySet().stream().collect(Collectors.toMap(Map.Entry::getKey, e -> e.getValue().bytes()));
+    BundleInfo info = new BundleInfo(manifest.name(), manifest.version(), manifest.operators(), labels, preprocessing, manifest.grid(),
+        manifest.model().prefixTokens(), manifest.model().kept().size(), manifest.ladder(), manifest.defaultRung(), manifest.accuracyData(), sizes);
+    return new Bundle(info, manifest.model(), files.verified(manifest.modelFile(), manifest), List.copyOf(golden));
+  }
+
+  /** The counts that a choice means for this bundle; the default rung (or all tokens) if there is none. */
+  public Budget budget(Optional<Keep> choice) {
+    int patches = info.grid() * info.grid();
+    if (choice.isEmpty()) {
+      return info.defaultRung().map(this::rung).orElseGet(() -> ratio(1, patches));
+    }
+    Keep keep = choice.get();
+    if (keep instanceof Keep.Ratio ratio) {
+      return ratio(ratio.ratio(), patches);
+    }
+    return keep instanceof Keep.Named named ? rung(named.name()) : counts(((Keep.Counts) keep).counts(), patches);
+  }
+
+  private static Budget budgetOf(Rung rung) {
+    return new Budget(rung.keep(), Optional.of(rung.name()));
+  }
+
+  private Budget rung(String name) {
+    return info.ladder().stream().filter(r -> r.name().equals(name)).findFirst().map(Bundle::budgetOf).orElseThrow(() -> {
+      String names = info.ladder().stream().map(Rung::name).collect(Collectors.joining(", "));
+      return new IllegalArgumentException("keep must be a rung of bundle \"" + info.name() + "\" (" + names + "): " + name);
+    });
+  }
+
+  private Budget ratio(double ratio, int patches) {
+    if (!info.ladder().isEmpty()) {
+      // The manifest's ratios are decimals; half of the last one's weight forgives binary fractions.
+      return budgetOf(info.ladder().stream().filter(r -> r.keepFrom() <= ratio + 1e-9).findFirst().orElse(info.ladder().get(info.ladder().size() - 1)));
+    }
+    List<Integer> counts = new ArrayList<>();
+    int incoming = patches;
+    for (int stage = 0; stage < info.stages(); stage++) {
+      incoming = (int) Math.ceil(ratio * incoming - 1e-9);
+      counts.add(incoming);
+    }
+    return new Budget(counts, Optional.empty());
+  }
+
+  private Budget counts(List<Integer> counts, int patches) {
+    int incoming = patches;
+    boolean falling = counts.size() == info.stages();
+    for (int count : counts) {
+      falling = falling && count >= 1 && count <= incoming;
+      incoming = count;
+    }
+    if (!falling) {
+      throw new IllegalArgumentException("keep must have " + info.stages() + " counts that fall from at most " + patches + " and are at least 1: " + counts);
+    }
+    Optional<String> rung = info.ladder().stream().filter(r -> r.keep().equals(counts)).map(Rung::name).findFirst();
+    return new Budget(List.copyOf(counts), rung);
+  }
+
+  private static Golden golden(String name, BundleFiles files, Manifest manifest) {
+    Json json = Json.parse(name + "/case.json", files.verified(name + "/case.json", manifest));
+    List<Integer> keep = json.integers("keep", 0, manifest.patches());
+    double tolerance = json.number("tolerance");
+    json.end();
+    float[] image = floats(files.verified(name + "/input.bin", manifest));
+    float[] logits = floats(files.verified(name + "/logits.bin", manifest));
+    long pixels = manifest.model().imageShape()[2];
+    if (image.length != 3 * pixels * pixels || logits.length != manifest.model().classes() || keep.size() != manifest.model().kept().size()) {
+      throw new BundleException("manifest", name + ": input, logits or keep do not fit the model; export the bundle again.");
+    }
+    return new Golden(name, image, keep, logits, tolerance);
+  }
+
+  private static float[] floats(byte[] bytes) {
+    float[] out = new float[bytes.length / Float.BYTES];
+    ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().get(out);
+    return out;
+  }
+
+  private static List<String> labels(Path folder, byte[] document, int classes) {
+    String file = folder.resolve("config.json").toString();
+    Json json = Json.parse(file, document);
+    Map<String, String> names = json.object("id2label").textsByKey();
+    json.ignoreRest();
+    List<String> labels = new ArrayList<>();
+    for (int i = 0; i < classes; i++) {
+      String label = names.remove(String.valueOf(i));
+      if (label == null) {
+        throw new BundleException("labels", file + ": id2label: expected names for classes 0.." + (classes - 1) + ", found none for " + i + "; export the bundle again.");
+      }
+      labels.add(label);
+    }
+    if (!names.isEmpty()) {
+      throw new BundleException("labels", file + ": id2label: expected names for classes 0.." + (classes - 1) + ", found also " + names.keySet().iterator().next() + "; export the bundle again.");
+    }
+    return labels;
+  }
+
+  private static Preprocessing preprocessing(Path folder, byte[] document, ModelSpec model) {
+    String file = folder.resolve("preprocessor_config.json").toString();
+    Json json = Json.parse(file, document);
+    Json size = json.object("size");
+    int shortSide = (int) size.integer("shortest_edge", 1, 8192);
+    size.end();
+    Json crop = json.object("crop_size");
+    int edge = (int) crop.integer("height", 1, 8192);
+    long width = crop.integer("width", 1, 8192);
+    crop.end();
+    boolean usual = json.flag("do_resize") & json.flag("do_center_crop") & json.flag("do_rescale") & json.flag("do_normalize");
+    long resample = json.integer("resample", 0, 10);
+    double factor = json.number("rescale_factor");
+    List<Float> mean = json.numbers("image_mean");
+    List<Float> std = json.numbers("image_std");
+    json.ignoreRest();
+    if (!usual || resample != 3 || Math.abs(factor * 255 - 1) > 1e-6 || width != edge || edge != model.imageShape()[2]) {
+      throw new BundleException("preprocessing", file + ": expected bicubic resizing (resample 3), a centre crop of " + model.imageShape()[2]
+          + " pixels, rescaling by 1/255 and normalisation, found something else; export the bundle again.");
+    }
+    try {
+      return new Preprocessing(shortSide, edge, mean, std);
+    } catch (IllegalArgumentException e) {
+      throw new BundleException("preprocessing", file + ": " + e.getMessage() + "; export the bundle again.", e);
+    }
+  }
+}

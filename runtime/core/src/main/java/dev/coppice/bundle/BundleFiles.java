@@ -1,0 +1,125 @@
+package dev.coppice.bundle;
+
+import dev.coppice.api.BundleException;
+import java.io.IOException;
+import java.nio.file.FileVisitResult;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.Set;
+import java.util.TreeSet;
+
+/** The files of one bundle folder. What is hashed is what is used: bytes are read once. */
+final class BundleFiles {
+
+  static final String MANIFEST = "bundle.json";
+  private static final long MOST_MANIFEST_BYTES = 1 << 20;
+  private static final int MOST_FILES = 1000;
+
+  private final Path folder;
+
+  BundleFiles(Path folder) {
+    this.folder = folder;
+  }
+
+  byte[] manifest() {
+    Path file = folder.resolve(MANIFEST);
+    if (!Files.isDirectory(folder)) {
+      throw new BundleException("missing", folder + ": no such bundle folder; give a folder that holds " + MANIFEST + ".");
+    }
+    return read(file, MOST_MANIFEST_BYTES);
+  }
+
+  /** Reads a file that the manifest lists, and refuses it unless size and hash are the manifest's. */
+  byte[] verified(String name, Manifest manifest) {
+    Manifest.FileEntry entry = manifest.files().get(name);
+    if (entry == null) {
+      throw new BundleException("missing", folder.resolve(name) + ": " + MANIFEST + " lists no such file; export the bundle again.");
+    }
+    byte[] bytes = read(folder.resolve(name), entry.bytes());
+    String found = sha256(bytes);
+    if (bytes.length != entry.bytes() || !found.equalsIgnoreCase(entry.sha256())) {
+      throw new BundleException("changed", folder.resolve(name) + ": expected " + entry.bytes() + " bytes with SHA-256 " + entry.sha256()
+          + ", found " + bytes.length + " bytes with " + found + "; copy the bundle again.");
+    }
+    return bytes;
+  }
+
+  /** Refuses a folder that lacks a listed file or holds anything else; links could lead out of it. */
+  void requireExactly(Set<String> listed) {
+    Set<String> found = new TreeSet<>();
+    try {
+      Files.walkFileTree(folder, new SimpleFileVisitor<>() {
+        @Override
+        public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
+          String name = folder.relativize(file).toString();
+          if (!attributes.isRegularFile()) {
+            throw new BundleException("link", file + ": expected a regular file, found a link or device; copy the bundle's files themselves.");
+          }
+          if (linkCount(file) > 1) {
+            throw new BundleException("link", file + ": expected a file of its own, found a hard link; copy the bundle's files themselves.");
+          }
+          if (found.size() > MOST_FILES) {
+            throw new BundleException("large", folder + ": expected at most " + MOST_FILES + " files, found more; check that this is a bundle.");
+          }
+          found.add(name);
+          return FileVisitResult.CONTINUE;
+        }
+      });
+    } catch (IOException e) {
+      throw unreadable(folder, e);
+    }
+    found.remove(MANIFEST);
+    for (String name : listed) {
+      if (!found.remove(name)) {
+        throw new BundleException("missing", folder.resolve(name) + ": " + MANIFEST + " lists it, the folder lacks it; copy the bundle again.");
+      }
+    }
+    if (!found.isEmpty()) {
+      throw new BundleException("surplus", folder.resolve(found.iterator().next()) + ": " + MANIFEST + " does not list it; remove it from the bundle.");
+    }
+  }
+
+  private static int linkCount(Path file) throws IOException {
+    try {
+      return (Integer) Files.getAttribute(file, "unix:nlink", LinkOption.NOFOLLOW_LINKS);
+    } catch (UnsupportedOperationException notUnix) {
+      return 1;
+    }
+  }
+
+  private static byte[] read(Path file, long most) {
+    try {
+      if (Files.isSymbolicLink(file)) {
+        throw new BundleException("link", file + ": expected a regular file, found a link; copy the bundle's files themselves.");
+      }
+      long size = Files.size(file);
+      if (size > most) {
+        throw new BundleException("changed", file + ": expected at most " + most + " bytes, found " + size + "; copy the bundle again.");
+      }
+      return Files.readAllBytes(file);
+    } catch (NoSuchFileException e) {
+      throw new BundleException("missing", file + ": no such file; copy the bundle again.", e);
+    } catch (IOException e) {
+      throw unreadable(file, e);
+    }
+  }
+
+  private static BundleException unreadable(Path path, IOException e) {
+    return new BundleException("unreadable", path + ": cannot be read (" + e.getMessage() + "); check its permissions.", e);
+  }
+
+  static String sha256(byte[] bytes) {
+    try {
+      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java has SHA-256", e);
+    }
+  }
+}

@@ -1,0 +1,199 @@
+package dev.coppice.bundle;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import dev.coppice.api.BundleException;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+
+/**
+ * A JSON object that is read strictly: a missing key, a value of another type, a repeated key and, by {@link #end()}, a
+ * key that nobody asked for are refused with the file and the place.
+ */
+final class Json {
+
+  private static final JsonFactory FACTORY =
+      JsonFactory.builder()
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .streamReadConstraints(
+              StreamReadConstraints.builder().maxNestingDepth(16).maxStringLength(65_536).maxNumberLength(40).build())
+          .build();
+
+  private final String place;
+  private final Map<String, Object> unread;
+
+  private Json(String place, Map<String, Object> values) {
+    this.place = place;
+    this.unread = new LinkedHashMap<>(values);
+  }
+
+  /** Parses a document whose root is an object; {@code file} names it in messages. */
+  static Json parse(String file, byte[] document) {
+    try (JsonParser parser = FACTORY.createParser(document)) {
+      Object root = parser.nextToken() == JsonToken.START_OBJECT ? value(parser) : null;
+      if (root == null || parser.nextToken() != null) {
+        throw new BundleException("manifest", file + ": expected one JSON object; restore the file from its bundle.");
+      }
+      return object(file, root);
+    } catch (IOException e) {
+      String reason = String.valueOf(e.getMessage()).lines().findFirst().orElse("").strip();
+      throw new BundleException("manifest", file + ": not valid JSON (" + reason + "); restore the file from its bundle.", e);
+    }
+  }
+
+  private static Object value(JsonParser parser) throws IOException {
+    switch (parser.currentToken()) {
+      case START_OBJECT:
+        Map<String, Object> object = new LinkedHashMap<>();
+        while (parser.nextToken() != JsonToken.END_OBJECT) {
+          String key = parser.currentName();
+          parser.nextToken();
+          object.put(key, value(parser));
+        }
+        return object;
+      case START_ARRAY:
+        List<Object> array = new ArrayList<>();
+        while (parser.nextToken() != JsonToken.END_ARRAY) {
+          array.add(value(parser));
+        }
+        return array;
+      case VALUE_STRING:
+        return parser.getText();
+      case VALUE_NUMBER_INT:
+        return parser.getLongValue();
+      case VALUE_NUMBER_FLOAT:
+        return parser.getDoubleValue();
+      case VALUE_TRUE, VALUE_FALSE:
+        return parser.getBooleanValue();
+      default:
+        // Neither null nor anything else has a meaning in a bundle; a type error will name the place.
+        return parser.getText();
+    }
+  }
+
+  private static Json object(String place, Object value) {
+    Map<String, Object> values = new LinkedHashMap<>();
+    Map<?, ?> raw = cast(place, Map.class, "an object", value);
+    raw.forEach((key, item) -> values.put((String) key, item));
+    return new Json(place, values);
+  }
+
+  private static <T> T cast(String place, Class<T> type, String name, Object value) {
+    if (!type.isInstance(value)) {
+      throw new BundleException("manifest", place + ": expected " + name + ", found " + shortened(value) + "; export the bundle again.");
+    }
+    return type.cast(value);
+  }
+
+  private static String shortened(Object value) {
+    String text = value == null ? "nothing" : value instanceof String ? "\"" + value + "\"" : value.toString();
+    return text.length() > 60 ? text.substring(0, 60) + "…" : text;
+  }
+
+  private String at(String key) {
+    return place + ": " + key;
+  }
+
+  private <T> T take(String key, Class<T> type, String name) {
+    return cast(at(key), type, name, unread.remove(key));
+  }
+
+  boolean has(String key) {
+    return unread.containsKey(key);
+  }
+
+  String text(String key) {
+    return take(key, String.class, "a text");
+  }
+
+  boolean flag(String key) {
+    return take(key, Boolean.class, "true or false");
+  }
+
+  long integer(String key, long low, long high) {
+    return inRange(at(key), take(key, Long.class, "an integer"), low, high);
+  }
+
+  private static long inRange(String place, long value, long low, long high) {
+    if (value < low || value > high) {
+      throw new BundleException("manifest", place + ": expected " + low + ".." + high + ", found " + value + "; export the bundle again.");
+    }
+    return value;
+  }
+
+  double number(String key) {
+    return take(key, Number.class, "a number").doubleValue();
+  }
+
+  Json object(String key) {
+    return object(at(key), unread.remove(key));
+  }
+
+  List<Json> objects(String key) {
+    return list(key, (where, value) -> object(where, value));
+  }
+
+  List<String> texts(String key) {
+    return list(key, (where, value) -> cast(where, String.class, "a text", value));
+  }
+
+  List<Integer> integers(String key, int low, int high) {
+    return list(key, (where, value) -> (int) inRange(where, cast(where, Long.class, "an integer", value), low, high));
+  }
+
+  List<Float> numbers(String key) {
+    return list(key, (where, value) -> cast(where, Number.class, "a number", value).floatValue());
+  }
+
+  private interface Element<T> {
+    T read(String place, Object value);
+  }
+
+  private <T> List<T> list(String key, Element<T> element) {
+    List<T> out = new ArrayList<>();
+    int number = 0;
+    List<?> raw = take(key, List.class, "a list");
+    for (Object value : raw) {
+      out.add(element.read(at(key) + "[" + number++ + "]", value));
+    }
+    return out;
+  }
+
+  /** Every remaining key with an object as value, in order. */
+  <T> Map<String, T> objectsByKey(Function<Json, T> read) {
+    Map<String, T> out = new LinkedHashMap<>();
+    for (String key : List.copyOf(unread.keySet())) {
+      out.put(key, read.apply(object(key)));
+    }
+    return out;
+  }
+
+  /** Every remaining key with a text as value, in order. */
+  Map<String, String> textsByKey() {
+    Map<String, String> out = new LinkedHashMap<>();
+    for (String key : List.copyOf(unread.keySet())) {
+      out.put(key, text(key));
+    }
+    return out;
+  }
+
+  /** Says that keys not asked for may be there: for files whose format belongs to others. */
+  void ignoreRest() {
+    unread.clear();
+  }
+
+  /** Refuses keys that nobody asked for. */
+  void end() {
+    if (!unread.isEmpty()) {
+      throw new BundleException("manifest", place + ": unknown key \"" + unread.keySet().iterator().next()
+          + "\"; use a newer Coppice, or export the bundle again.");
+    }
+  }
+}

@@ -1,0 +1,151 @@
+package dev.coppice.bundle;
+
+import dev.coppice.api.BundleException;
+import dev.coppice.api.Rung;
+import dev.coppice.tensor.ModelSpec;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.Set;
+
+/** The content of {@code bundle.json}; docs/reference/bundle.md explains each key. */
+record Manifest(
+    String name,
+    String version,
+    List<String> operators,
+    String modelFile,
+    ModelSpec model,
+    int patches,
+    int grid,
+    List<Rung> ladder,
+    Optional<String> defaultRung,
+    Optional<String> accuracyData,
+    List<String> golden,
+    Map<String, FileEntry> files) {
+
+  static final int FORMAT = 1;
+  static final int OPERATOR_VERSION = 1;
+  static final String RUNTIME_VERSION = "0.1.0";
+  private static final Set<String> OPERATORS = Set.of("LinearAttention", "TokenAttention", "TokenScores", "TopKTokens");
+  private static final int MOST_TOKENS = 1 << 20;
+  private static final long MOST_FILE_BYTES = 1L << 30;
+
+  /** Size and hash of a file of the bundle. */
+  record FileEntry(long bytes, String sha256) {}
+
+  static Manifest parse(String file, byte[] document) {
+    Json json = Json.parse(file, document);
+    long format = json.integer("format", 0, Integer.MAX_VALUE);
+    if (format != FORMAT) {
+      throw new BundleException("version", file + ": the bundle has format " + format + ", this runtime reads format " + FORMAT + "; use a newer Coppice.");
+    }
+    String name = json.text("name");
+    String version = json.text("version");
+    requireRuntime(name, json.text("runtime"));
+    List<String> operators = operators(name, json.object("operators"));
+    String modelFile = json.text("model");
+    Json input = json.object("input");
+    String image = input.text("name");
+    List<Integer> shape = input.integers("shape", 1, 8192);
+    input.end();
+    Json keep = json.object("keep");
+    String keepName = keep.text("name");
+    int stages = (int) keep.integer("stages", 0, 256);
+    int patches = (int) keep.integer("patches", 1, MOST_TOKENS);
+    int grid = (int) keep.integer("grid", 1, 1024);
+    int prefix = (int) keep.integer("prefix", 0, 1024);
+    keep.end();
+    Json outputs = json.object("outputs");
+    Json logits = outputs.object("logits");
+    String logitsName = logits.text("name");
+    List<Integer> logitsShape = logits.integers("shape", 1, MOST_TOKENS);
+    logits.end();
+    List<String> kept = outputs.texts("kept");
+    outputs.end();
+    require(file, "input: shape", "[1,3,S,S]", shape, shape.size() == 4 && shape.get(0) == 1 && shape.get(1) == 3 && shape.get(2).equals(shape.get(3)));
+    require(file, "outputs: logits: shape", "[1,classes]", logitsShape, logitsShape.size() == 2 && logitsShape.get(0) == 1);
+    require(file, "outputs: kept", stages + " names, one a stage", kept, kept.size() == stages);
+    require(file, "keep: patches", "grid * grid = " + grid * grid, patches, patches == grid * grid);
+    ModelSpec model = new ModelSpec(name, image, shape.stream().mapToLong(i -> i).toArray(), keepName, logitsName, logitsShape.get(1), kept, prefix);
+    List<Rung> ladder = new ArrayList<>();
+    for (Json rung : json.objects("ladder")) {
+      ladder.add(rung(file, rung, stages, patches));
+    }
+    Optional<String> defaultRung = json.has("default") ? Optional.of(json.text("default")) : Optional.empty();
+    require(file, "default", "the name of a rung", defaultRung.orElse("nothing"),
+        ladder.isEmpty() ? defaultRung.isEmpty() : ladder.stream().anyMatch(r -> defaultRung.equals(Optional.of(r.name()))));
+    Optional<String> accuracyData = json.has("accuracy") ? Optional.of(accuracy(json.object("accuracy"))) : Optional.empty();
+    List<String> golden = json.texts("golden");
+    Map<String, FileEntry> files = json.object("files").objectsByKey(Manifest::fileEntry);
+    json.end();
+    require(file, "files", "an entry for " + modelFile, files.keySet(), files.containsKey(modelFile));
+    return new Manifest(name, version, operators, modelFile, model, patches, grid, List.copyOf(ladder), defaultRung, accuracyData, golden, files);
+  }
+
+  private static void require(String file, String key, String expected, Object found, boolean holds) {
+    if (!holds) {
+      throw new BundleException("manifest", file + ": " + key + ": expected " + expected + ", found " + found + "; export the bundle again.");
+    }
+  }
+
+  private static void requireRuntime(String bundle, String needed) {
+    if (!needed.matches("\\d{1,6}\\.\\d{1,6}\\.\\d{1,6}")) {
+      throw new BundleException("manifest", "Bundle \"" + bundle + "\": runtime: expected a version such as 1.2.3, found \"" + needed + "\"; export the bundle again.");
+    }
+    String[] need = needed.split("\\.");
+    String[] have = RUNTIME_VERSION.split("\\.");
+    for (int i = 0; i < 3; i++) {
+      int difference = Integer.compare(Integer.parseInt(have[i]), Integer.parseInt(need[i]));
+      if (difference < 0) {
+        throw new BundleException("version", "Bundle \"" + bundle + "\" needs Coppice " + needed + " or newer, this is " + RUNTIME_VERSION + "; install a newer one.");
+      }
+      if (difference > 0) {
+        return;
+      }
+    }
+  }
+
+  private static List<String> operators(String bundle, Json json) {
+    String domain = json.text("domain");
+    long version = json.integer("version", 0, Integer.MAX_VALUE);
+    List<String> used = json.texts("used");
+    json.end();
+    for (String operator : used) {
+      if (!domain.equals("dev.coppice") || !OPERATORS.contains(operator)) {
+        throw new BundleException("operator", "Bundle \"" + bundle + "\" needs operator " + domain + "." + operator
+            + ", this library has " + String.join(", ", OPERATORS.stream().sorted().toList()) + "; install a newer Coppice.");
+      }
+      if (version > OPERATOR_VERSION) {
+        throw new BundleException("operator", "Bundle \"" + bundle + "\" needs operator " + operator + " version " + version
+            + ", this library has version " + OPERATOR_VERSION + "; install a newer Coppice, or export for version " + OPERATOR_VERSION + ".");
+      }
+    }
+    return used;
+  }
+
+  private static Rung rung(String file, Json json, int stages, int patches) {
+    String name = json.text("name");
+    List<Integer> keep = json.integers("keep", 0, patches);
+    long macs = json.integer("macs", 0, Long.MAX_VALUE);
+    double keepFrom = json.number("keep_from");
+    OptionalDouble top1 = json.has("top1") ? OptionalDouble.of(json.number("top1")) : OptionalDouble.empty();
+    json.end();
+    require(file, "ladder: " + name + ": keep", stages + " counts", keep, keep.size() == stages);
+    return new Rung(name, keep, macs, keepFrom, top1);
+  }
+
+  private static String accuracy(Json json) {
+    String data = json.text("data");
+    json.text("metric");
+    json.end();
+    return data;
+  }
+
+  private static FileEntry fileEntry(Json json) {
+    FileEntry entry = new FileEntry(json.integer("bytes", 0, MOST_FILE_BYTES), json.text("sha256"));
+    json.end();
+    return entry;
+  }
+}

@@ -1,0 +1,30 @@
+package dev.coppice.engine;
+
+import dev.coppice.tensor.FloatTensor;
+import dev.coppice.tensor.LongTensor;
+import java.util.List;
+
+/**
+ * One loaded model with fixed buffers. Not safe for use by two threads at once; its owner takes turns.
+ *
+ * <p>A run reads {@link #image()} and its result stays valid until the next run.
+ */
+public interface Engine extends AutoCloseable {
+
+  /** The input, to be filled before a run. */
+  FloatTensor image();
+
+  /** Runs the model with these patch tokens kept at each stage. */
+  Output run(List<Integer> keep);
+
+  @Override
+  void close();
+
+  /**
+   * What a run leaves behind.
+   *
+   * @param logits one value a class
+   * @param kept positions that survived each stage
+   */
+  record Output(FloatTensor logits, List<LongTensor> kept) {}
+}

@@ -1,0 +1,126 @@
+package dev.coppice.ops;
+
+import dev.coppice.api.NativeException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFileAttributes;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+
+/**
+ * Unpacks the operator library from the jar into a private folder.
+ *
+ * <p>A file that another user could have put there is never loaded: the folder must be the user's own with mode 0700, the
+ * file's name holds its hash, and an existing file is hashed again. Two JVMs may start at once: each writes a file of its
+ * own and renames it.
+ */
+final class Extraction {
+
+  private static final String ROOT = "/META-INF/coppice/native/";
+
+  private Extraction() {}
+
+  static Path fromJar(Platform platform) {
+    String resource = ROOT + platform.folder() + "/libcoppice_ops.so";
+    byte[] library = resource(resource, platform);
+    String expected = new String(resource(resource + ".sha256", platform), StandardCharsets.US_ASCII).strip();
+    if (!sha256(library).equals(expected)) {
+      throw new NativeException("changed", "The operator library in the jar has SHA-256 " + sha256(library) + ", expected " + expected + "; get the jar again.");
+    }
+    Path folder = folder();
+    try {
+      requirePrivate(folder);
+      return unpack(folder, library, expected);
+    } catch (IOException e) {
+      throw new NativeException("unpack", folder + ": the operator library cannot be unpacked here (" + e + "); name another folder with -D"
+          + OperatorLibrary.DIR_PROPERTY + "=/folder.", e);
+    }
+  }
+
+  private static byte[] resource(String name, Platform platform) {
+    try (InputStream in = Extraction.class.getResourceAsStream(name)) {
+      if (in == null) {
+        throw new NativeException("missing", "The jar coppice-native has no library for " + platform.folder()
+            + "; use a release that has one, or run `make arm64` for linux-aarch64 and build again.");
+      }
+      return in.readAllBytes();
+    } catch (IOException e) {
+      throw new NativeException("missing", name + " cannot be read from the jar (" + e.getMessage() + "); get the jar again.", e);
+    }
+  }
+
+  private static Path folder() {
+    String given = System.getProperty(OperatorLibrary.DIR_PROPERTY);
+    if (given != null) {
+      return Path.of(given).toAbsolutePath();
+    }
+    String cache = System.getenv("XDG_CACHE_HOME");
+    if (cache != null && Path.of(cache).isAbsolute()) {
+      return Path.of(cache, "coppice");
+    }
+    Path home = Path.of(System.getProperty("user.home"));
+    return Files.isWritable(home)
+        ? home.resolve(".cache/coppice")
+        : Path.of(System.getProperty("java.io.tmpdir"), "coppice-" + System.getProperty("user.name"));
+  }
+
+  private static void requirePrivate(Path folder) throws IOException {
+    if (!Files.exists(folder, LinkOption.NOFOLLOW_LINKS)) {
+      Files.createDirectories(folder.getParent());
+      try {
+        Files.createDirectory(folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+      } catch (java.nio.file.FileAlreadyExistsException another) {
+        // Another JVM starts at the same time; what it made is checked below.
+      }
+    }
+    PosixFileAttributes found = Files.readAttributes(folder, PosixFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+    Path probe = Files.createTempFile(folder, ".owner", null);
+    var self = Files.getOwner(probe);
+    Files.delete(probe);
+    String mode = PosixFilePermissions.toString(found.permissions());
+    if (!found.isDirectory() || !found.owner().equals(self) || !mode.equals("rwx------")) {
+      String kind = found.isDirectory() ? "mode " + mode + " of " + found.owner().getName() : "no folder";
+      throw new NativeException("unsafe", folder + ": expected a folder of " + self.getName() + " with mode rwx------, found " + kind
+          + "; correct it with chmod 700, or name another with -D" + OperatorLibrary.DIR_PROPERTY + "=/folder.");
+    }
+  }
+
+  private static Path unpack(Path folder, byte[] library, String hash) throws IOException {
+    Path target = folder.resolve("libcoppice_ops-" + hash.substring(0, 16) + ".so");
+    if (Files.isRegularFile(target, LinkOption.NOFOLLOW_LINKS) && sha256(Files.readAllBytes(target)).equals(hash)) {
+      return target;
+    }
+    Path part = Files.createTempFile(folder, ".libcoppice_ops", ".part");
+    try {
+      try (FileChannel channel = FileChannel.open(part, StandardOpenOption.WRITE)) {
+        ByteBuffer bytes = ByteBuffer.wrap(library);
+        while (bytes.hasRemaining()) {
+          channel.write(bytes);
+        }
+        channel.force(true);
+      }
+      Files.move(part, target, StandardCopyOption.ATOMIC_MOVE);
+    } finally {
+      Files.deleteIfExists(part);
+    }
+    return target;
+  }
+
+  private static String sha256(byte[] bytes) {
+    try {
+      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java has SHA-256", e);
+    }
+  }
+}

@@ -1,0 +1,90 @@
+package dev.coppice.ops;
+
+import dev.coppice.api.NativeException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The loaded operator library of this process.
+ *
+ * @param file that was loaded; ONNX Runtime registers the operators from the same file
+ * @param isa instruction set in use
+ * @param isas instruction sets that could run here, slowest first
+ * @param glibc version of the C library
+ */
+public record OperatorLibrary(Path file, String isa, List<String> isas, String glibc) {
+
+  /** A file, or a folder that holds libcoppice_ops.so; used as it is, with no fallback. */
+  public static final String PATH_PROPERTY = "coppice.native.path";
+
+  /** The folder to unpack into, instead of the user's cache. */
+  public static final String DIR_PROPERTY = "coppice.native.dir";
+
+  private static final Logger LOG = LoggerFactory.getLogger(OperatorLibrary.class);
+
+  /** Loads the library once; later calls give the same. */
+  public static OperatorLibrary load() {
+    return Loaded.LIBRARY;
+  }
+
+  private static final class Loaded {
+    static final OperatorLibrary LIBRARY = loadFirst();
+  }
+
+  private static OperatorLibrary loadFirst() {
+    Platform platform = Platform.of(System.getProperty("os.name"), System.getProperty("os.arch"), musl());
+    Path file = Optional.ofNullable(System.getProperty(PATH_PROPERTY)).map(OperatorLibrary::given).orElseGet(() -> Extraction.fromJar(platform));
+    try {
+      System.load(file.toString());
+    } catch (UnsatisfiedLinkError e) {
+      throw new NativeException("load", refusal(file, String.valueOf(e.getMessage())), e);
+    }
+    if (NativeOps.abi() != NativeOps.ABI) {
+      throw new NativeException("version", file + " has native interface " + NativeOps.abi() + ", this jar needs " + NativeOps.ABI
+          + "; use library and jar of one release.");
+    }
+    try {
+      OperatorLibrary library = new OperatorLibrary(file, NativeOps.isa(), List.of(NativeOps.isas()), NativeOps.glibc());
+      LOG.info("operator library loaded: instruction set {} of {}", library.isa(), library.isas());
+      return library;
+    } catch (IllegalStateException e) {
+      throw new NativeException("isa", e.getMessage(), e);
+    }
+  }
+
+  private static Path given(String value) {
+    Path path = Path.of(value);
+    if (!path.isAbsolute()) {
+      throw new NativeException("path", "-D" + PATH_PROPERTY + " must be an absolute path, found " + value + "; give the whole path.");
+    }
+    Path file = Files.isDirectory(path) ? path.resolve("libcoppice_ops.so") : path;
+    if (!Files.isReadable(file)) {
+      throw new NativeException("path", "-D" + PATH_PROPERTY + " names " + file + ", which cannot be read; correct the path or leave the property out.");
+    }
+    return file;
+  }
+
+  private static String refusal(Path file, String reason) {
+    if (reason.contains("already loaded in another classloader")) {
+      return file + " is already loaded by another class loader of this JVM; load Coppice in one class loader that both applications share.";
+    }
+    if (reason.contains("failed to map segment") || reason.contains("Operation not permitted")) {
+      return file + " lies in a folder without execute permission (noexec); name another with -D" + DIR_PROPERTY + "=/folder, or a file with -D"
+          + PATH_PROPERTY + ".";
+    }
+    return file + " cannot be loaded (" + reason + "); use the library of this release for this platform.";
+  }
+
+  private static boolean musl() {
+    try (var files = Files.newDirectoryStream(Path.of("/lib"), "ld-musl-*")) {
+      // A glibc system may have musl installed beside it: the JVM itself tells which one runs.
+      return files.iterator().hasNext() && Files.readString(Path.of("/proc/self/maps")).contains("ld-musl-");
+    } catch (java.io.IOException unknown) {
+      return false;
+    }
+  }
+}

@@ -1,0 +1,28 @@
+package dev.coppice.ort;
+
+import ai.onnxruntime.OrtException;
+import dev.coppice.api.BundleException;
+import dev.coppice.api.CoppiceException;
+import dev.coppice.api.NativeException;
+
+/** ONNX Runtime's exceptions in the runtime's terms. */
+final class Failures {
+
+  private Failures() {}
+
+  static CoppiceException opening(String model, OrtException e) {
+    return switch (e.getCode()) {
+      case ORT_INVALID_PROTOBUF, ORT_INVALID_GRAPH, ORT_INVALID_ARGUMENT, ORT_NOT_IMPLEMENTED, ORT_FAIL, ORT_NO_MODEL ->
+          new BundleException("model", "Bundle \"" + model + "\": ONNX Runtime refuses the model (" + oneLine(e) + "); export it again.", e);
+      default -> new NativeException("engine", "Bundle \"" + model + "\" cannot be opened (" + oneLine(e) + "); run `coppice doctor`.", e);
+    };
+  }
+
+  static NativeException running(String model, OrtException e) {
+    return new NativeException("engine", "Bundle \"" + model + "\": the run failed (" + oneLine(e) + "); run `coppice doctor`.", e);
+  }
+
+  private static String oneLine(OrtException e) {
+    return String.valueOf(e.getMessage()).replaceAll("\\s+", " ").strip().replaceAll("\\.$", "");
+  }
+}

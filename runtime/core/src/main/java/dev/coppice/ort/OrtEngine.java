@@ -1,0 +1,135 @@
+package dev.coppice.ort;
+
+import ai.onnxruntime.OnnxTensor;
+import ai.onnxruntime.OnnxValue;
+import ai.onnxruntime.OrtEnvironment;
+import ai.onnxruntime.OrtException;
+import ai.onnxruntime.OrtLoggingLevel;
+import ai.onnxruntime.OrtSession;
+import dev.coppice.engine.Engine;
+import dev.coppice.tensor.ModelSpec;
+import dev.coppice.ops.OperatorLibrary;
+import dev.coppice.tensor.FloatTensor;
+import dev.coppice.tensor.LongTensor;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** An engine on ONNX Runtime: fixed direct buffers in and out, so that a run copies nothing and allocates next to nothing. */
+public final class OrtEngine implements Engine {
+
+  /** Budgets whose buffers are kept; a ladder has fewer rungs. */
+  private static final int BUDGETS = 16;
+
+  private final ModelSpec model;
+  private final OrtEnvironment environment;
+  private final OrtSession session;
+  private final FloatTensor image;
+  private final FloatTensor logits;
+  private final OnnxTensor imageValue;
+  private final OnnxTensor logitsValue;
+  private final Map<List<Integer>, Budget> budgets =
+      new LinkedHashMap<>(BUDGETS, 0.75f, true) {
+        private static final long serialVersionUID = 1;
+
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<List<Integer>, Budget> eldest) {
+          if (size() <= BUDGETS) {
+            return false;
+          }
+          eldest.getValue().close();
+          return true;
+        }
+      };
+
+  /** The values bound to one token budget. */
+  private record Budget(Map<String, OnnxTensor> inputs, Map<String, OnnxValue> outputs, List<OnnxTensor> own, List<LongTensor> kept) {
+    void close() {
+      own.forEach(OnnxTensor::close);
+    }
+  }
+
+  /** The version of ONNX Runtime in use. */
+  public static String version() {
+    return OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL).getVersion();
+  }
+
+  /** Loads a model with the operator library. */
+  public OrtEngine(byte[] graph, ModelSpec model, OperatorLibrary library, int threads) {
+    this.model = model;
+    // FATAL: what goes wrong comes back as an exception; ONNX Runtime would print it on stderr besides.
+    this.environment = OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
+    try (OrtSession.SessionOptions options = new OrtSession.SessionOptions()) {
+      options.setIntraOpNumThreads(threads);
+      options.setInterOpNumThreads(1);
+      options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
+      options.registerCustomOpLibrary(library.file().toString());
+      session = environment.createSession(graph, options);
+    } catch (OrtException e) {
+      throw Failures.opening(model.name(), e);
+    }
+    image = FloatTensor.zeros(model.imageShape());
+    logits = FloatTensor.zeros(1, model.classes());
+    try {
+      imageValue = OnnxTensor.createTensor(environment, image.data(), image.shape());
+      logitsValue = OnnxTensor.createTensor(environment, logits.data(), logits.shape());
+    } catch (OrtException e) {
+      throw Failures.opening(model.name(), e);
+    }
+  }
+
+  @Override
+  public FloatTensor image() {
+    return image;
+  }
+
+  @Override
+  public Output run(List<Integer> keep) {
+    try {
+      Budget budget = budgets.get(keep);
+      if (budget == null) {
+        budget = bind(keep);
+        budgets.put(List.copyOf(keep), budget);
+      }
+      session.run(budget.inputs, budget.outputs).close();
+      return new Output(logits, budget.kept);
+    } catch (OrtException e) {
+      throw Failures.running(model.name(), e);
+    }
+  }
+
+  private Budget bind(List<Integer> keep) throws OrtException {
+    Map<String, OnnxTensor> inputs = new HashMap<>(Map.of(model.image(), imageValue));
+    Map<String, OnnxValue> outputs = new HashMap<>(Map.of(model.logits(), logitsValue));
+    List<OnnxTensor> own = new ArrayList<>();
+    List<LongTensor> kept = new ArrayList<>();
+    if (!keep.isEmpty()) {
+      LongTensor counts = LongTensor.vector(keep);
+      own.add(OnnxTensor.createTensor(environment, counts.data(), counts.shape()));
+      inputs.put(model.keep(), own.get(0));
+    }
+    for (int stage = 0; stage < keep.size(); stage++) {
+      LongTensor positions = LongTensor.row(model.prefixTokens() + keep.get(stage));
+      OnnxTensor value = OnnxTensor.createTensor(environment, positions.data(), positions.shape());
+      own.add(value);
+      outputs.put(model.kept().get(stage), value);
+      kept.add(positions);
+    }
+    return new Budget(inputs, outputs, own, List.copyOf(kept));
+  }
+
+  @Override
+  public void close() {
+    budgets.values().forEach(Budget::close);
+    budgets.clear();
+    imageValue.close();
+    logitsValue.close();
+    try {
+      session.close();
+    } catch (OrtException e) {
+      throw Failures.running(model.name(), e);
+    }
+  }
+}

@@ -1,0 +1,10 @@
+/** The library that services embed. Only what is exported here is a promise. */
+module dev.coppice.core {
+  exports dev.coppice;
+  exports dev.coppice.api;
+
+  requires com.fasterxml.jackson.core; // the bundle's manifest, read as a stream
+  requires com.microsoft.onnxruntime; // package ort only
+  requires java.desktop; // ImageIO, package image only
+  requires org.slf4j;
+}
