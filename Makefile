@@ -1,0 +1,41 @@
+# The front door. `make demo` shows a result, `make test` proves the rest.
+SHELL := /bin/bash
+host := $(if $(filter aarch64 arm64,$(shell uname -m)),linux-aarch64,linux-x86_64)
+python := target/venv/bin/python
+DEMO_IMAGE ?= docs/images/golf-ball.jpg
+
+.DEFAULT_GOAL := help
+.PHONY: help build native demo test arm64 bench accuracy clean
+
+help:  ## list the commands
+	@sed -nE 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+build: native  ## build the operator library and the command line
+	@mvn -B -q -ntp package -DskipTests
+
+native:
+	@.ci/setup build
+	@.ci/native $(host)
+
+demo: build  ## classify a picture with the shipped bundle
+	@./coppice classify --repeat 20 --top 3 --picture target/demo $(DEMO_IMAGE)
+	@echo "picture of the kept tokens: target/demo/$(basename $(notdir $(DEMO_IMAGE)))-kept.png"
+
+test:  ## run every test of every language
+	@.ci/test
+
+arm64:  ## cross-build the operator library for 64-bit ARM
+	@.ci/setup test
+	@.ci/native linux-aarch64
+
+bench: build  ## compare with stock ONNX Runtime; writes target/bench/
+	@.ci/setup test
+	@$(python) native/bench/ops.py
+	@$(python) native/bench/models.py
+
+accuracy: build  ## top-1 through Java beside PyTorch on 1,500 photographs
+	@.ci/setup test
+	@$(python) -m coppice_export.accuracy
+
+clean:  ## remove everything that was built
+	rm -rf target native/target runtime/core/target runtime/cli/target
