@@ -6,7 +6,7 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import click
 import typer
@@ -45,7 +45,9 @@ def _configured(preset: str, linear: str | None, reduce_at: str | None, fuse: bo
     if linear is not None:
         chosen = set(_blocks(linear))
         form = Attention("linear", feature_map="elu1", reweight="cos1d", normalize="row_sum")
-        config = dataclasses.replace(config, attention=tuple(form if i in chosen else Attention() for i in range(config.depth)))
+        config = dataclasses.replace(
+            config, attention=tuple(form if i in chosen else Attention() for i in range(config.depth))
+        )
     if reduce_at is not None:
         config = dataclasses.replace(config, reduce_at=_blocks(reduce_at))
     return dataclasses.replace(config, fuse_pruned=fuse)
@@ -56,15 +58,22 @@ def convert(
     source: Annotated[Path, typer.Argument(help="An .npz state dict (timm names or this project's).")],
     preset: Annotated[str, typer.Option(help=f"The model the weights belong to: {', '.join(PRESETS)}.")],
     out: Annotated[Path, typer.Option(help="The bundle's folder.")],
-    linear: Annotated[Optional[str], typer.Option(help="Blocks with linear attention (elu1, cos1d, row_sum), as in 0,1; the rest is softmax.")] = None,
-    reduce_at: Annotated[Optional[str], typer.Option(help="Blocks that keep only the best tokens, as in 3,6,9; empty for none.")] = None,
-    rung: Annotated[Optional[list[str]], typer.Option(help="A token budget: NAME=COUNT,COUNT. Repeat for a ladder.")] = None,
+    linear: Annotated[
+        str | None,
+        typer.Option(help="Blocks with linear attention (elu1, cos1d, row_sum), as in 0,1; the rest is softmax."),
+    ] = None,
+    reduce_at: Annotated[
+        str | None, typer.Option(help="Blocks that keep only the best tokens, as in 3,6,9; empty for none.")
+    ] = None,
+    rung: Annotated[
+        list[str] | None, typer.Option(help="A token budget: NAME=COUNT,COUNT. Repeat for a ladder.")
+    ] = None,
     default: Annotated[str, typer.Option(help="The rung used when nobody asks for another.")] = "full",
     fuse_pruned: Annotated[bool, typer.Option(help="Keep one token for the pruned ones (EViT).")] = False,
-    name: Annotated[Optional[str], typer.Option(help="The bundle's name; the preset's if left out.")] = None,
+    name: Annotated[str | None, typer.Option(help="The bundle's name; the preset's if left out.")] = None,
     version: Annotated[str, typer.Option(help="The bundle's SemVer.")] = "1.0.0",
-    accuracy: Annotated[Optional[Path], typer.Option(help='JSON: {"data": NAME, "top1": {RUNG: PERCENT}}.')] = None,
-    card: Annotated[Optional[Path], typer.Option(help="Markdown for the bundle's README.md.")] = None,
+    accuracy: Annotated[Path | None, typer.Option(help='JSON: {"data": NAME, "top1": {RUNG: PERCENT}}.')] = None,
+    card: Annotated[Path | None, typer.Option(help="Markdown for the bundle's README.md.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing folder.")] = False,
 ) -> None:
     """Turn a state dict into a bundle. Needs no PyTorch; compares with it where it is installed."""
@@ -74,7 +83,9 @@ def convert(
     if rung:
         rungs = [_rung(text) for text in rung]
     else:
-        rungs = [Rung(n, incoming_counts(config, share)) for n, share in DEFAULT_RUNGS.items()] if config.reduce_at else []
+        rungs = (
+            [Rung(n, incoming_counts(config, share)) for n, share in DEFAULT_RUNGS.items()] if config.reduce_at else []
+        )
     rungs = [dataclasses.replace(r, top1=measured["top1"].get(r.name)) for r in rungs]
     labels = tuple(label for _, label, _ in IMAGENETTE) if config.classes == len(IMAGENETTE) else imagenet_labels()
     text = card.read_text(encoding="utf-8") if card else ""
@@ -82,9 +93,16 @@ def convert(
     report = write_bundle(out, config, state, spec, overwrite)
     table = Table("rung", "tokens kept", "multiply-adds", f"largest difference to {report.reference}")
     for r in rungs:
-        table.add_row(r.name, " ".join(map(str, r.keep)), f"{model_macs(config, r.keep) / 1e6:.0f} M", f"{report.differences[r.name]:.1e}")
+        table.add_row(
+            r.name,
+            " ".join(map(str, r.keep)),
+            f"{model_macs(config, r.keep) / 1e6:.0f} M",
+            f"{report.differences[r.name]:.1e}",
+        )
     console.print(table)
-    console.print(f"operators: {', '.join(f'{n} x{c}' for n, c in report.operators.items()) or 'none of ours'}; wrote {out}")
+    console.print(
+        f"operators: {', '.join(f'{n} x{c}' for n, c in report.operators.items()) or 'none of ours'}; wrote {out}"
+    )
 
 
 @app.command()

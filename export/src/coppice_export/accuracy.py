@@ -46,7 +46,19 @@ class Row:
 
 def java_predictions(bundle: Path, listing: Path, rung: str) -> tuple[list[int], list[float]]:
     """The best label's index and the run time in milliseconds of every photograph named in `listing`, in order."""
-    command = [ROOT / "coppice", "classify", "--bundle", bundle, "--keep", rung, "--top", "1", "--output", "json", f"@{listing}"]
+    command = [
+        ROOT / "coppice",
+        "classify",
+        "--bundle",
+        bundle,
+        "--keep",
+        rung,
+        "--top",
+        "1",
+        "--output",
+        "json",
+        f"@{listing}",
+    ]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     results = [json.loads(line) for line in lines]
     return [r["labels"][0]["index"] for r in results], [r["nanos"]["run"] / 1e6 for r in results]
@@ -57,7 +69,9 @@ def torch_predictions(config: ViTConfig, weights: Path, photographs: list[Path],
     model = load_reference(config, weights)
     best = []
     with torch.inference_mode():
-        for start in track(range(0, len(photographs), 50), description=f"PyTorch {config.name} {keep}", disable=not sys.stderr.isatty()):
+        for start in track(
+            range(0, len(photographs), 50), description=f"PyTorch {config.name} {keep}", disable=not sys.stderr.isatty()
+        ):
             pixels = [np.asarray(Image.open(p).convert("RGB")) for p in photographs[start : start + 50]]
             batch = torch.from_numpy(np.stack([preprocess(p, config.preprocessing) for p in pixels]))
             best += model(batch, keep).argmax(1).tolist()
@@ -71,7 +85,9 @@ def _photographs(data: Path, out: Path) -> tuple[list[Path], list[str]]:
     return paths, [p.parent.name for p in paths]
 
 
-def _measure(bundle: Path, config: ViTConfig, weights: Path, photographs: list[Path], listing: Path, truth: list[int]) -> list[Row]:
+def _measure(
+    bundle: Path, config: ViTConfig, weights: Path, photographs: list[Path], listing: Path, truth: list[int]
+) -> list[Row]:
     manifest = json.loads((bundle / "bundle.json").read_text())
     rows = []
     for rung in manifest["ladder"]:
@@ -79,7 +95,17 @@ def _measure(bundle: Path, config: ViTConfig, weights: Path, photographs: list[P
         java, times = java_predictions(bundle, listing, rung["name"])
         reference = torch_predictions(config, weights, photographs, keep)
         share = lambda a, b: 100 * sum(x == y for x, y in zip(a, b, strict=True)) / len(b)
-        rows.append(Row(manifest["name"], rung["name"], keep, share(java, truth), share(reference, truth), share(java, reference), float(np.median(times))))
+        rows.append(
+            Row(
+                manifest["name"],
+                rung["name"],
+                keep,
+                share(java, truth),
+                share(reference, truth),
+                share(java, reference),
+                float(np.median(times)),
+            )
+        )
     return rows
 
 
@@ -87,14 +113,23 @@ def _show(rows: list[Row]) -> None:
     table = Table("rung", "tokens kept", "top-1 Java", "top-1 PyTorch", "agreement", "median run", title=rows[0].bundle)
     for row in rows:
         counts = " ".join(map(str, row.keep))
-        table.add_row(row.rung, counts, f"{row.java_top1:.2f} %", f"{row.torch_top1:.2f} %", f"{row.agreement:.2f} %", f"{row.median_run_ms:.2f} ms")
+        table.add_row(
+            row.rung,
+            counts,
+            f"{row.java_top1:.2f} %",
+            f"{row.torch_top1:.2f} %",
+            f"{row.agreement:.2f} %",
+            f"{row.median_run_ms:.2f} ms",
+        )
     Console().print(table)
 
 
 def main() -> int:
     data = Path(os.environ.get("COPPICE_DATA", ROOT.parent / "shared" / "data"))
     if not (data / "imagenette-val-1500.tar").exists():
-        print(f"No photographs at {data}: set COPPICE_DATA to a folder with imagenette-val-1500.tar and vit_tiny_in1k.npz.")
+        print(
+            f"No photographs at {data}: set COPPICE_DATA to a folder with imagenette-val-1500.tar and vit_tiny_in1k.npz."
+        )
         return 1
     out = ROOT / "target" / "accuracy"
     out.mkdir(parents=True, exist_ok=True)
@@ -108,7 +143,12 @@ def main() -> int:
     imagenet = {synset: index for synset, _, index in IMAGENETTE}
     rows = []
     for bundle, config, weights, index in (
-        (ROOT / "export" / "bundles" / "imagenette-mini", MINI, ROOT / "export" / "recipes" / "imagenette-mini" / "weights.npz", own),
+        (
+            ROOT / "export" / "bundles" / "imagenette-mini",
+            MINI,
+            ROOT / "export" / "recipes" / "imagenette-mini" / "weights.npz",
+            own,
+        ),
         (vit_tiny, VIT_TINY, data / "vit_tiny_in1k.npz", imagenet),
     ):
         measured = _measure(bundle, config, weights, photographs, listing, [index[s] for s in synsets])

@@ -69,7 +69,9 @@ def _validate(config: ViTConfig, spec: BundleSpec) -> None:
             faults.append(f"rung names are lower case and start with a letter, found {rung.name!r}")
         limits = (config.patches, *rung.keep)
         if len(rung.keep) != len(config.reduce_at) or any(not 1 <= k <= limit for k, limit in zip(rung.keep, limits)):
-            faults.append(f"rung {rung.name}: expected {len(config.reduce_at)} counts that fall from at most {config.patches}, found {rung.keep}")
+            faults.append(
+                f"rung {rung.name}: expected {len(config.reduce_at)} counts that fall from at most {config.patches}, found {rung.keep}"
+            )
     if faults:
         raise BundleError("; ".join(faults) + ".")
 
@@ -85,7 +87,9 @@ def _ladder(config: ViTConfig, rungs: tuple[Rung, ...]) -> list[dict]:
     ladder = []
     for position, (macs, rung) in enumerate(costs):
         if rung.name not in chosen:
-            raise BundleError(f"rung {rung.name} {rung.keep} is never the nearest to a keep ratio in whole percent; drop it or move it.")
+            raise BundleError(
+                f"rung {rung.name} {rung.keep} is never the nearest to a keep ratio in whole percent; drop it or move it."
+            )
         entry = {"name": rung.name, "keep": list(rung.keep), "macs": macs}
         entry["keep_from"] = 0 if position == len(costs) - 1 else chosen[rung.name]
         ladder.append(entry | ({"top1": rung.top1} if rung.top1 is not None else {}))
@@ -102,8 +106,17 @@ def _manifest(config: ViTConfig, spec: BundleSpec, operators: list[str], golden:
         "operators": {"domain": DOMAIN, "version": OPERATOR_VERSION, "used": operators},
         "model": "model.onnx",
         "input": {"name": "image", "shape": [1, 3, config.preprocessing.crop, config.preprocessing.crop]},
-        "keep": {"name": "keep", "stages": stages, "patches": config.patches, "grid": config.grid, "prefix": config.prefix_tokens},
-        "outputs": {"logits": {"name": "logits", "shape": [1, config.classes]}, "kept": [f"kept_{s}" for s in range(stages)]},
+        "keep": {
+            "name": "keep",
+            "stages": stages,
+            "patches": config.patches,
+            "grid": config.grid,
+            "prefix": config.prefix_tokens,
+        },
+        "outputs": {
+            "logits": {"name": "logits", "shape": [1, config.classes]},
+            "kept": [f"kept_{s}" for s in range(stages)],
+        },
         "ladder": _ladder(config, spec.rungs),
     }
     if spec.rungs:
@@ -169,11 +182,17 @@ def _write_golden(folder: Path, config: ViTConfig, model: bytes, spec: BundleSpe
 def _files(folder: Path) -> dict[str, dict]:
     paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "bundle.json")
     return {
-        p.relative_to(folder).as_posix(): {"bytes": p.stat().st_size, "sha256": hashlib.sha256(p.read_bytes()).hexdigest()} for p in paths
+        p.relative_to(folder).as_posix(): {
+            "bytes": p.stat().st_size,
+            "sha256": hashlib.sha256(p.read_bytes()).hexdigest(),
+        }
+        for p in paths
     }
 
 
-def write_bundle(folder: Path, config: ViTConfig, state: dict[str, np.ndarray], spec: BundleSpec, overwrite: bool = False) -> Report:
+def write_bundle(
+    folder: Path, config: ViTConfig, state: dict[str, np.ndarray], spec: BundleSpec, overwrite: bool = False
+) -> Report:
     """Build, check and write; the folder appears complete or not at all.
 
     Raises BundleError for a specification that does not fit, CheckError for a graph that does not equal its source.
@@ -194,7 +213,9 @@ def write_bundle(folder: Path, config: ViTConfig, state: dict[str, np.ndarray], 
         (staging / "README.md").write_text(spec.card or f"# {spec.name} {spec.version}\n", encoding="utf-8")
         (staging / "LICENSE").write_bytes((resources.files(__package__) / "LICENSE").read_bytes())
         golden = _write_golden(staging, config, data, spec)
-        _write_json(staging / "bundle.json", _manifest(config, spec, list(used_operators(model)), golden, _files(staging)))
+        _write_json(
+            staging / "bundle.json", _manifest(config, spec, list(used_operators(model)), golden, _files(staging))
+        )
         if folder.exists():
             shutil.rmtree(folder)
         staging.rename(folder)

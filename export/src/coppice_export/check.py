@@ -38,9 +38,15 @@ def ops_library() -> Path:
     """libcoppice_ops.so: COPPICE_OPS_LIBRARY, or what `make build` left in this repository."""
     given = os.environ.get("COPPICE_OPS_LIBRARY")
     machine = {"x86_64": "linux-x86_64", "aarch64": "linux-aarch64"}.get(platform.machine(), platform.machine())
-    path = Path(given) if given else Path(__file__).resolve().parents[3] / "native" / "target" / machine / "libcoppice_ops.so"
+    path = (
+        Path(given)
+        if given
+        else Path(__file__).resolve().parents[3] / "native" / "target" / machine / "libcoppice_ops.so"
+    )
     if not path.is_file():
-        raise CheckError(f"No operator library at {path}: run `make build`, or set COPPICE_OPS_LIBRARY to libcoppice_ops.so.")
+        raise CheckError(
+            f"No operator library at {path}: run `make build`, or set COPPICE_OPS_LIBRARY to libcoppice_ops.so."
+        )
     return path
 
 
@@ -49,7 +55,9 @@ def session(model: bytes | Path, threads: int = 1) -> onnxruntime.InferenceSessi
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 4
     options.register_custom_ops_library(str(ops_library()))
-    return onnxruntime.InferenceSession(str(model) if isinstance(model, Path) else model, options, ["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        str(model) if isinstance(model, Path) else model, options, ["CPUExecutionProvider"]
+    )
 
 
 def used_operators(model: onnx.ModelProto) -> dict[str, int]:
@@ -69,7 +77,9 @@ def _reference(config: ViTConfig, state: dict[str, np.ndarray]):
         from .reference import VisionTransformer
     except ImportError:
         stock = session(build_model(config, state, "stock").SerializeToString())
-        return lambda image, keep: stock.run(["logits"], _feeds(config, image, keep))[0], "the same graph in stock operators"
+        return lambda image, keep: stock.run(["logits"], _feeds(config, image, keep))[
+            0
+        ], "the same graph in stock operators"
     model = VisionTransformer(config).eval()
     model.load_state_dict({k: torch.from_numpy(v) for k, v in state.items()}, strict=False)
 
@@ -86,17 +96,28 @@ def sample_images(config: ViTConfig, count: int) -> list[np.ndarray]:
     y, x = np.mgrid[:size, :size] / size
     images = []
     for _ in range(count):
-        waves = [rng.normal(size=(3, 1, 1)) * np.sin(2 * np.pi * (fx * x + fy * y) + phase) for fx, fy, phase in rng.uniform(0, 6, (12, 3))]
+        waves = [
+            rng.normal(size=(3, 1, 1)) * np.sin(2 * np.pi * (fx * x + fy * y) + phase)
+            for fx, fy, phase in rng.uniform(0, 6, (12, 3))
+        ]
         images.append((np.sum(waves, 0) / 3 + rng.normal(scale=0.1, size=(3, size, size)))[None].astype(np.float32))
     return images
 
 
-def check_model(model: onnx.ModelProto, config: ViTConfig, state: dict[str, np.ndarray], rungs: dict[str, tuple[int, ...]]) -> Report:
+def check_model(
+    model: onnx.ModelProto, config: ViTConfig, state: dict[str, np.ndarray], rungs: dict[str, tuple[int, ...]]
+) -> Report:
     """Graph valid, versions pinned, and logits equal to the reference within 1e-4 at every rung. Raises CheckError."""
     onnx.checker.check_model(model)
     versions = {entry.domain: entry.version for entry in model.opset_import}
-    if model.ir_version != IR_VERSION or versions.get("") != OPSET or versions.get(DOMAIN, OPERATOR_VERSION) != OPERATOR_VERSION:
-        raise CheckError(f"The graph has IR {model.ir_version} and operator sets {versions}; expected IR {IR_VERSION}, opset {OPSET}.")
+    if (
+        model.ir_version != IR_VERSION
+        or versions.get("") != OPSET
+        or versions.get(DOMAIN, OPERATOR_VERSION) != OPERATOR_VERSION
+    ):
+        raise CheckError(
+            f"The graph has IR {model.ir_version} and operator sets {versions}; expected IR {IR_VERSION}, opset {OPSET}."
+        )
     reference, name = _reference(config, state)
     runner = session(model.SerializeToString())
     differences = {}
@@ -109,5 +130,7 @@ def check_model(model: onnx.ModelProto, config: ViTConfig, state: dict[str, np.n
     late = {rung: d for rung, d in differences.items() if not d <= TOLERANCE}
     if late:
         found = ", ".join(f"{rung} {d:.2g}" for rung, d in late.items())
-        raise CheckError(f"Logits of {config.name} differ from {name} by more than {TOLERANCE}: {found}. No bundle was written.")
+        raise CheckError(
+            f"Logits of {config.name} differ from {name} by more than {TOLERANCE}: {found}. No bundle was written."
+        )
     return Report(name, differences, used_operators(model))

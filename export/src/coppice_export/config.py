@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["Attention", "Conv", "Preprocessing", "ViTConfig", "MINI", "VIT_TINY", "PRESETS"]
+__all__ = ["MINI", "PRESETS", "VIT_TINY", "Attention", "Conv", "Preprocessing", "ViTConfig"]
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,12 @@ class ViTConfig:
         for block in self.reduce_at:
             if self.attention[block].kind != "softmax":
                 raise ValueError(f"block {block} reduces tokens by its class-token attention, so it must be softmax")
-        if self.fuse_pruned and any(a.reweight == "cos1d" for a in self.attention[min(self.reduce_at, default=self.depth) :]):
-            raise ValueError("a fused token has no position, so no block after the first reduction may use cos1d with fuse_pruned")
+        if self.fuse_pruned and any(
+            a.reweight == "cos1d" for a in self.attention[min(self.reduce_at, default=self.depth) :]
+        ):
+            raise ValueError(
+                "a fused token has no position, so no block after the first reduction may use cos1d with fuse_pruned"
+            )
 
     @property
     def depth(self) -> int:

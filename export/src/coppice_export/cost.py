@@ -27,7 +27,9 @@ def block_macs(attention: Attention, width: int, heads: int, hidden: int, tokens
 def model_macs(config: ViTConfig, keep: tuple[int, ...] | None = None, class_row_only: bool = True) -> int:
     """The whole model for one image. class_row_only: the last block computes the class token alone, as exported graphs do."""
     keep = config.patches if keep is None else keep
-    counts = dict(zip(config.reduce_at, (keep,) * len(config.reduce_at) if isinstance(keep, int) else keep, strict=True))
+    counts = dict(
+        zip(config.reduce_at, (keep,) * len(config.reduce_at) if isinstance(keep, int) else keep, strict=True)
+    )
     total, inputs, edge = 0, 3, config.preprocessing.crop
     for conv in config.stem:
         edge = (edge + 2 * conv.padding - conv.kernel) // conv.stride + 1

@@ -47,11 +47,30 @@ def _qkv(seed: int, batch: int, tokens: int, heads: int, dim: int) -> np.ndarray
     return np.random.default_rng(seed).standard_normal((batch, tokens, 3 * heads * dim)).astype(np.float32)
 
 
-def _linear(name: str, description: str, batch=1, tokens=21, heads=2, dim=8, seed=0, query_index=None, positions=None, size=None, **options) -> Case:
+def _linear(
+    name: str,
+    description: str,
+    batch=1,
+    tokens=21,
+    heads=2,
+    dim=8,
+    seed=0,
+    query_index=None,
+    positions=None,
+    size=None,
+    **options,
+) -> Case:
     qkv = _qkv(seed, batch, tokens, heads, dim)
     forms = {k: options[k] for k in ("feature_map", "reweight", "normalize", "eps") if k in options}
     y = linear_attention.reference(
-        qkv, heads, Attention("linear", **forms), options.get("length"), query_index, positions, size, options.get("eps_mode", "clamp")
+        qkv,
+        heads,
+        Attention("linear", **forms),
+        options.get("length"),
+        query_index,
+        positions,
+        size,
+        options.get("eps_mode", "clamp"),
     )
     inputs = {"qkv": qkv, "query_index": query_index, "positions": positions, "size": size}
     # Outputs grow with the token count where no row sum divides them: the bound is relative to their size.
@@ -59,13 +78,17 @@ def _linear(name: str, description: str, batch=1, tokens=21, heads=2, dim=8, see
     return _case("LinearAttention", name, description, {"num_heads": heads} | options, inputs, {"y": y}, tolerance)
 
 
-def _case(operator: str, name: str, description: str, attributes: dict, inputs: dict, outputs: dict, tolerance: float) -> Case:
+def _case(
+    operator: str, name: str, description: str, attributes: dict, inputs: dict, outputs: dict, tolerance: float
+) -> Case:
     given = {k: v for k, v in inputs.items() if v is not None}
     expected = {k: v.astype(np.float32) if v.dtype == np.float64 else v for k, v in outputs.items()}
     return Case(operator, name, description, attributes, given, expected, tolerance, _SLOTS[operator])
 
 
-def _softmax(name: str, description: str, batch=1, tokens=21, heads=2, dim=8, seed=0, query_index=None, size=None, **options) -> Case:
+def _softmax(
+    name: str, description: str, batch=1, tokens=21, heads=2, dim=8, seed=0, query_index=None, size=None, **options
+) -> Case:
     qkv = _qkv(seed, batch, tokens, heads, dim)
     y, scores = token_attention.reference(qkv, heads, query_index, size, options.get("scale", 0))
     outputs = {"y": y} | ({"scores": scores} if options.get("score") == "cls" else {})
@@ -76,18 +99,40 @@ def _softmax(name: str, description: str, batch=1, tokens=21, heads=2, dim=8, se
 def _scores(name: str, description: str, batch=1, tokens=21, heads=2, dim=8, seed=0, size=None, **options) -> Case:
     qkv = _qkv(seed, batch, tokens, heads, dim)
     scores = token_scores.reference(
-        qkv, heads, size, options.get("source", "cls_row"), bool(options.get("value_norm", 0)), options.get("renormalise", "none"), options.get("prefix_tokens", 1)
+        qkv,
+        heads,
+        size,
+        options.get("source", "cls_row"),
+        bool(options.get("value_norm", 0)),
+        options.get("renormalise", "none"),
+        options.get("prefix_tokens", 1),
     )
-    return _case("TokenScores", name, description, {"num_heads": heads} | options, {"qkv": qkv, "size": size}, {"scores": scores}, 2e-6)
+    return _case(
+        "TokenScores",
+        name,
+        description,
+        {"num_heads": heads} | options,
+        {"qkv": qkv, "size": size},
+        {"scores": scores},
+        2e-6,
+    )
 
 
-def _top_k(name: str, description: str, scores: np.ndarray, count: int, width: int = 0, sizes: bool = False, **options) -> Case:
+def _top_k(
+    name: str, description: str, scores: np.ndarray, count: int, width: int = 0, sizes: bool = False, **options
+) -> Case:
     scores = scores.astype(np.float32)
     rng = np.random.default_rng(7)
     x = rng.standard_normal((*scores.shape, width)).astype(np.float32) if width else None
     size = rng.integers(1, 5, scores.shape).astype(np.float32) if sizes else None
     index, y, kept = top_k_tokens.reference(
-        scores, count, x, size, options.get("prefix_tokens", 1), bool(options.get("fuse_pruned", 0)), bool(options.get("normalize_fused", 1))
+        scores,
+        count,
+        x,
+        size,
+        options.get("prefix_tokens", 1),
+        bool(options.get("fuse_pruned", 0)),
+        bool(options.get("normalize_fused", 1)),
     )
     outputs = {"index": index} | ({"y": y} if x is not None else {}) | ({"kept_size": kept} if sizes else {})
     inputs = {"scores": scores, "count": np.array(count, np.int64), "x": x, "size": size}
@@ -112,14 +157,28 @@ def cases() -> list[Case]:
         _linear("cos-positions", "pruned tokens keep their positions", reweight="cos1d", positions=far, length=40),
         _linear("query-index", "three query rows only", query_index=rows),
         _linear("size", "keys stand for several tokens", size=size),
-        _linear("linear-order", "forced linear order below break-even", tokens=5, dim=16, order="linear", reweight="cos1d"),
-        _linear("quadratic-order", "forced quadratic order above break-even", tokens=40, dim=4, order="quadratic", reweight="cos1d"),
+        _linear(
+            "linear-order", "forced linear order below break-even", tokens=5, dim=16, order="linear", reweight="cos1d"
+        ),
+        _linear(
+            "quadratic-order",
+            "forced quadratic order above break-even",
+            tokens=40,
+            dim=4,
+            order="quadratic",
+            reweight="cos1d",
+        ),
         _linear("odd-width", "a head of 7 channels, batch of 2", batch=2, tokens=13, heads=3, dim=7),
         _linear("one-token", "a single token attends to itself", tokens=1),
         _linear("add-eps", "epsilon is added, not clamped", feature_map="relu", eps=0.5, eps_mode="add"),
         _softmax("plain", "softmax attention"),
         _softmax("scores", "with class-token scores", score="cls"),
-        _softmax("scores-index", "scores although no query row is the class token", score="cls", query_index=np.array([[4, 5]], np.int64)),
+        _softmax(
+            "scores-index",
+            "scores although no query row is the class token",
+            score="cls",
+            query_index=np.array([[4, 5]], np.int64),
+        ),
         _softmax("size", "proportional attention", size=size, score="cls"),
         _softmax("odd-width", "a head of 13 channels, batch of 2", batch=2, tokens=33, heads=3, dim=13, score="cls"),
         _softmax("one-token", "a single token", tokens=1, score="cls"),
@@ -129,7 +188,15 @@ def cases() -> list[Case]:
         _scores("per-head", "each head renormalised over the patches", renormalise="per_head"),
         _scores("value-norm", "times the value norm, renormalised", value_norm=1, renormalise="total"),
         _scores("size", "proportional attention", size=size),
-        _scores("odd-width", "a head of 5 channels, batch of 2, two prefix tokens", batch=2, heads=3, dim=5, renormalise="total", prefix_tokens=2),
+        _scores(
+            "odd-width",
+            "a head of 5 channels, batch of 2, two prefix tokens",
+            batch=2,
+            heads=3,
+            dim=5,
+            renormalise="total",
+            prefix_tokens=2,
+        ),
         _top_k("half", "half of the patches, batch of 2", random, 8, width=5),
         _top_k("ties", "equal scores: the lower index wins", ties, 3, width=3),
         _top_k("not-numbers", "NaN ranks below -inf", odd, 5, width=3),

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["DOMAIN", "IR_VERSION", "OPSET", "OPERATOR_VERSION", "Graph"]
+__all__ = ["DOMAIN", "IR_VERSION", "OPERATOR_VERSION", "OPSET", "Graph"]
 
 DOMAIN = "dev.coppice"
 OPERATOR_VERSION = 1
@@ -44,13 +44,17 @@ class Graph:
     def integers(self, *values: int) -> str:
         return self.constant(np.array(values, np.int64))
 
-    def op(self, kind: str, *inputs: str, outputs: int | list[str] = 1, domain: str = "", **attributes) -> str | list[str]:
+    def op(
+        self, kind: str, *inputs: str, outputs: int | list[str] = 1, domain: str = "", **attributes
+    ) -> str | list[str]:
         """Append a node; its output's name, or a list of them where `outputs` is not 1. An empty input name leaves it out."""
         number = len(self._nodes)
         names = [f"{kind}_{number}_{i}" for i in range(outputs)] if isinstance(outputs, int) else outputs
         while inputs and not inputs[-1]:
             inputs = inputs[:-1]
-        self._nodes.append(helper.make_node(kind, list(inputs), names, name=f"{kind}_{number}", domain=domain, **attributes))
+        self._nodes.append(
+            helper.make_node(kind, list(inputs), names, name=f"{kind}_{number}", domain=domain, **attributes)
+        )
         self._domains.add(domain)
         return names[0] if len(names) == 1 else names
 

@@ -65,7 +65,15 @@ class _Builder:
         x = image
         for number, conv in enumerate(config.stem):
             weight, bias = self._folded(number)
-            y = graph.op("Conv", x, weight, bias, kernel_shape=[conv.kernel] * 2, strides=[conv.stride] * 2, pads=[conv.padding] * 4)
+            y = graph.op(
+                "Conv",
+                x,
+                weight,
+                bias,
+                kernel_shape=[conv.kernel] * 2,
+                strides=[conv.stride] * 2,
+                pads=[conv.padding] * 4,
+            )
             y = graph.op("Gelu", y) if conv.gelu else y
             x = graph.op("Add", x, y) if conv.residual else y
         x = graph.op("Reshape", x, graph.integers(1, config.width, config.patches))
@@ -73,13 +81,18 @@ class _Builder:
         prefix = config.prefix_tokens
         table = self.state["pos_embed"]
         patches = graph.op("Add", x, graph.constant(table[:, prefix:], "pos_embed.patches"))
-        return graph.op("Concat", graph.constant(self.state["cls_token"] + table[:, :prefix], "pos_embed.prefix"), patches, axis=1)
+        return graph.op(
+            "Concat", graph.constant(self.state["cls_token"] + table[:, :prefix], "pos_embed.prefix"), patches, axis=1
+        )
 
     def _folded(self, number: int) -> tuple[str, str]:
         """Weight and bias of a stem layer with its batch norm merged in: y = gamma (Wx - mean) / sqrt(var + eps) + beta."""
         weight = self.state[f"stem.{number}.conv.weight"]
         if self.config.stem[number].norm:
-            norm = {k: self.state[f"stem.{number}.norm.{k}"].astype(np.float64) for k in ("weight", "bias", "running_mean", "running_var")}
+            norm = {
+                k: self.state[f"stem.{number}.norm.{k}"].astype(np.float64)
+                for k in ("weight", "bias", "running_mean", "running_var")
+            }
             factor = norm["weight"] / np.sqrt(norm["running_var"] + 1e-5)
             weight = (weight * factor[:, None, None, None]).astype(np.float32)
             bias = (norm["bias"] - factor * norm["running_mean"]).astype(np.float32)
@@ -94,7 +107,10 @@ class _Builder:
         normed = self._layer_norm(x, f"{name}.norm1")
         if not self.ours and config.attention[number].kind == "softmax" and stage is None and not class_row_only:
             weight = graph.constant(self.state[f"{name}.qkv.weight"].T, f"{name}.qkv.weight")
-            y, scores = token_attention.stock_packed(graph, normed, weight, self._weight(f"{name}.qkv.bias"), config.heads), ""
+            y, scores = (
+                token_attention.stock_packed(graph, normed, weight, self._weight(f"{name}.qkv.bias"), config.heads),
+                "",
+            )
         else:
             qkv = self._linear(normed, f"{name}.qkv")
             y, scores = self._attention(number, qkv, positions, stage is not None, class_row_only)
@@ -111,9 +127,15 @@ class _Builder:
         class_rows = graph.constant(np.arange(config.prefix_tokens, dtype=np.int64)[None]) if class_row_only else ""
         if attention.kind == "linear":
             if self.ours:
-                y, s = linear_attention.ours(graph, qkv, config.heads, attention, config.tokens, positions, class_rows), ""
+                y, s = (
+                    linear_attention.ours(graph, qkv, config.heads, attention, config.tokens, positions, class_rows),
+                    "",
+                )
             else:
-                y, s = linear_attention.stock(graph, qkv, config.heads, config.width, attention, config.tokens, positions), ""
+                y, s = (
+                    linear_attention.stock(graph, qkv, config.heads, config.width, attention, config.tokens, positions),
+                    "",
+                )
                 if class_row_only:
                     y = graph.op("Slice", y, graph.integers(0), graph.integers(config.prefix_tokens), graph.integers(1))
         elif self.ours:
@@ -147,6 +169,8 @@ class _Builder:
         """The positions of all rows of x: those kept, and -1 for the row that stands for the pruned ones, if there is one."""
         graph = self.graph
         rows = graph.op("Slice", graph.op("Shape", x), graph.integers(1), graph.integers(2))
-        missing = graph.op("Sub", rows, graph.op("Slice", graph.op("Shape", kept), graph.integers(1), graph.integers(2)))
+        missing = graph.op(
+            "Sub", rows, graph.op("Slice", graph.op("Shape", kept), graph.integers(1), graph.integers(2))
+        )
         pads = graph.op("Concat", graph.integers(0, 0, 0), missing, axis=0)
         return graph.op("Pad", kept, pads, graph.constant(np.array(-1, np.int64)))

@@ -27,7 +27,8 @@ from .labels import IMAGENETTE
 from .preprocess import preprocess
 from .reference import VisionTransformer, load_reference
 
-__all__ = ["Recipe", "evaluate", "prepare", "read_photographs", "train"]
+__all__ = ["Recipe", "draw_curve", "evaluate", "prepare", "read_photographs", "train"]
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -51,7 +52,11 @@ class Recipe:
 
 def _progress() -> Progress:
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}")
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
     )
 
 
@@ -75,7 +80,14 @@ def _random_crop(image: Image.Image, size: int, smallest: float, rng: np.random.
 
 def _to_tensor(pixels: np.ndarray) -> Tensor:
     """pixels: uint8 (batch, height, width, 3) -> float32 (batch, 3, height, width) in -1..1."""
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
+    return (
+        torch.from_numpy(pixels)
+        .permute(0, 3, 1, 2)
+        .float()
+        .div_(127.5)
+        .sub_(1)
+        .contiguous(memory_format=torch.channels_last)
+    )
 
 
 def prepare(archive: Path, teacher_weights: Path, out: Path, config: ViTConfig, recipe: Recipe) -> None:
@@ -151,19 +163,37 @@ def _rate(step: int, steps: int, recipe: Recipe) -> float:
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def evaluate(model: VisionTransformer, images: list[Image.Image], labels: np.ndarray, keep: tuple[int, ...] | None = None) -> float:
+def evaluate(
+    model: VisionTransformer, images: list[Image.Image], labels: np.ndarray, keep: tuple[int, ...] | None = None
+) -> float:
     """Top-1 in percent, photographs preprocessed as a board does it."""
     model.eval()
     right = 0
     with torch.inference_mode():
         for start in range(0, len(images), 100):
-            batch = np.stack([preprocess(np.asarray(i), model.config.preprocessing) for i in images[start : start + 100]])
+            batch = np.stack(
+                [preprocess(np.asarray(i), model.config.preprocessing) for i in images[start : start + 100]]
+            )
             right += int((model(torch.from_numpy(batch), keep).argmax(1).numpy() == labels[start : start + 100]).sum())
     return 100 * right / len(images)
 
 
+def draw_curve(rows: list[dict], picture: Path) -> None:
+    """Top-1 by epoch, with all tokens and with half of them."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.4), layout="constrained")
+    axes = figure.add_subplot(xlabel="epoch", ylabel="top-1 in percent")
+    epochs = [row["epoch"] for row in rows]
+    axes.plot(epochs, [row["top1_full"] for row in rows], label="all tokens")
+    axes.plot(epochs, [row["top1_half"] for row in rows], label="half of the tokens at both stages", linestyle="--")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(picture, dpi=110, metadata={"Software": None})
+
+
 def train(prepared: Path, validation: Path, out: Path, config: ViTConfig, recipe: Recipe, threads: int = 2) -> None:
-    """Fit the student; leaves `checkpoint.pt` after every epoch, and `curve.json` and `weights.npz` at the end of each."""
+    """Fit the student; leaves `checkpoint.pt`, `curve.json`, `curve.png` and `weights.npz` after every epoch."""
     torch.set_num_threads(threads)
     torch.manual_seed(recipe.seed)
     out.mkdir(parents=True, exist_ok=True)
@@ -174,7 +204,9 @@ def train(prepared: Path, validation: Path, out: Path, config: ViTConfig, recipe
     average.load_state_dict(student.state_dict())
     matrices = [p for p in student.parameters() if p.ndim > 1]
     vectors = [p for p in student.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}])
+    optimizer = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    )
     first, curve = 0, []
     if (out / "checkpoint.pt").exists():
         saved = torch.load(out / "checkpoint.pt", weights_only=True)
@@ -220,8 +252,19 @@ def train(prepared: Path, validation: Path, out: Path, config: ViTConfig, recipe
             row["top1_half"] = evaluate(average.model, *held_out, half)
             curve.append(row)
             (out / "curve.json").write_text(json.dumps(curve, indent=1) + "\n")
-            state = {"student": student.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch + 1}
+            state = {
+                "student": student.state_dict(),
+                "average": average.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "epoch": epoch + 1,
+            }
             torch.save(state, out / "checkpoint.part")
             (out / "checkpoint.part").replace(out / "checkpoint.pt")
-            np.savez(out / "weights.npz", **{k: v.numpy() for k, v in average.model.state_dict().items() if v.is_floating_point()})
-            progress.update(task, note=f"epoch {epoch + 1} top-1 {row['top1_full']:.1f} % full, {row['top1_half']:.1f} % half")
+            np.savez(
+                out / "weights.npz",
+                **{k: v.numpy() for k, v in average.model.state_dict().items() if v.is_floating_point()},
+            )
+            draw_curve(curve, out / "curve.png")
+            progress.update(
+                task, note=f"epoch {epoch + 1} top-1 {row['top1_full']:.1f} % full, {row['top1_half']:.1f} % half"
+            )

@@ -55,7 +55,9 @@ def load_state(path: Path, config: ViTConfig) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             state = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        raise SourceError(f"{path}: not a readable .npz state dict ({error}); give an archive of plain arrays.") from error
+        raise SourceError(
+            f"{path}: not a readable .npz state dict ({error}); give an archive of plain arrays."
+        ) from error
     renamed = {}
     for name, array in state.items():
         for pattern, replacement in _TIMM:
@@ -71,5 +73,7 @@ def load_state(path: Path, config: ViTConfig) -> dict[str, np.ndarray]:
         elif not np.isfinite(array).all():
             faults.append(f"{name} has values that are not finite")
     if faults:
-        raise SourceError(f"{path} does not fit {config.name}: {'; '.join(sorted(faults))}. Choose the preset the weights were made for.")
+        raise SourceError(
+            f"{path} does not fit {config.name}: {'; '.join(sorted(faults))}. Choose the preset the weights were made for."
+        )
     return {name: renamed[name] for name in expected}

@@ -21,7 +21,9 @@ def merge_heads(y):
 def stock_heads(graph: Graph, qkv: str, heads: int, width: int) -> list[str]:
     """The same as standard operators: q, k, v of shape (1, heads, tokens, dim)."""
     parts = graph.op("Reshape", qkv, graph.integers(1, -1, 3, heads, width // heads))
-    parts = graph.op("Split", graph.op("Transpose", parts, perm=[2, 0, 3, 1, 4]), graph.integers(1, 1, 1), outputs=3, axis=0)
+    parts = graph.op(
+        "Split", graph.op("Transpose", parts, perm=[2, 0, 3, 1, 4]), graph.integers(1, 1, 1), outputs=3, axis=0
+    )
     return [graph.op("Squeeze", part, graph.integers(0)) for part in parts]
 
 

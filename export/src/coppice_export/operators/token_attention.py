@@ -48,7 +48,9 @@ def ours(graph: Graph, qkv: str, heads: int, scores: bool, query_index: str = ""
     return tuple(graph.op("TokenAttention", qkv, query_index, outputs=2, domain=DOMAIN, num_heads=heads, score="cls"))
 
 
-def stock(graph: Graph, qkv: str, heads: int, width: int, scores: bool, class_row_only: bool = False) -> tuple[str, str]:
+def stock(
+    graph: Graph, qkv: str, heads: int, width: int, scores: bool, class_row_only: bool = False
+) -> tuple[str, str]:
     """com.microsoft.MultiHeadAttention, and the class row a second time where scores are asked for."""
     q, k, v = graph.op("Split", qkv, graph.integers(width, width, width), outputs=3, axis=-1)
     first = lambda x: graph.op("Slice", x, graph.integers(0), graph.integers(1), graph.integers(1))

@@ -22,7 +22,9 @@ def reference(
     tokens = scores.shape[1]
     index, rows, sizes = [], [], []
     for b, row in enumerate(scores):
-        rank = sorted(range(prefix, tokens), key=lambda j: (bool(np.isnan(row[j])), -row[j] if not np.isnan(row[j]) else 0, j))
+        rank = sorted(
+            range(prefix, tokens), key=lambda j: (bool(np.isnan(row[j])), -row[j] if not np.isnan(row[j]) else 0, j)
+        )
         kept = [*range(prefix), *sorted(rank[:count])]
         pruned = rank[count:]
         index.append(kept)
@@ -61,7 +63,9 @@ def torch_face(scores, count: int, x, prefix: int = 1, fuse_pruned: bool = False
 def ours(graph: Graph, scores: str, count: str, x: str, prefix: int, fuse_pruned: bool) -> tuple[str, str]:
     """The names of index and y."""
     return tuple(
-        graph.op("TopKTokens", scores, count, x, outputs=2, domain=DOMAIN, prefix_tokens=prefix, fuse_pruned=int(fuse_pruned))
+        graph.op(
+            "TopKTokens", scores, count, x, outputs=2, domain=DOMAIN, prefix_tokens=prefix, fuse_pruned=int(fuse_pruned)
+        )
     )
 
 
@@ -70,7 +74,12 @@ def stock(graph: Graph, scores: str, count: str, x: str, prefix: int) -> tuple[s
     end = np.iinfo(np.int64).max
     patches = graph.op("Slice", scores, graph.integers(prefix), graph.integers(end), graph.integers(1))
     _, best = graph.op("TopK", patches, count, outputs=2, axis=-1, sorted=0)
-    index = graph.op("Concat", graph.integers(*range(prefix)), graph.op("Reshape", graph.op("Add", best, graph.integers(prefix)), graph.integers(-1)), axis=0)
+    index = graph.op(
+        "Concat",
+        graph.integers(*range(prefix)),
+        graph.op("Reshape", graph.op("Add", best, graph.integers(prefix)), graph.integers(-1)),
+        axis=0,
+    )
     ascending = graph.op("Add", count, graph.integers(prefix))
     index, _ = graph.op("TopK", index, ascending, outputs=2, axis=-1, largest=0, sorted=1)
     return graph.op("Unsqueeze", index, graph.integers(0)), graph.op("Gather", x, index, axis=1)
