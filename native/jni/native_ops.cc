@@ -12,15 +12,15 @@ constexpr jint kAbi = 1;
 jint abi(JNIEnv*, jclass) { return kAbi; }
 
 jstring isa(JNIEnv* env, jclass) {
-  const coppice::Kernels* kernels = coppice::chosen_kernels();
-  if (kernels != nullptr) return env->NewStringUTF(kernels->isa);
+  const coppice::Choice& choice = coppice::kernel_choice();
+  if (choice.chosen != nullptr) return env->NewStringUTF(choice.chosen->isa);
   const jclass illegal_state = env->FindClass("java/lang/IllegalStateException");
-  if (illegal_state != nullptr) env->ThrowNew(illegal_state, coppice::choice_refusal());
+  if (illegal_state != nullptr) env->ThrowNew(illegal_state, choice.refusal.c_str());
   return nullptr;
 }
 
 jobjectArray isas(JNIEnv* env, jclass) {
-  const coppice::Kernels* const* kernels = coppice::runnable_kernels();
+  const coppice::Kernels* const* kernels = coppice::kernel_choice().runnable;
   jsize count = 0;
   while (kernels[count] != nullptr) ++count;
   const jclass string = env->FindClass("java/lang/String");

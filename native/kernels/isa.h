@@ -1,17 +1,23 @@
 // The choice of an instruction set: made once, listed, forced by COPPICE_ISA, read back.
 #pragma once
 
+#include <string>
+
 #include "attention.h"
 
 namespace coppice {
 
-// The bodies that this build has and this processor can run, slowest first. Ends with a null pointer.
-const Kernels* const* runnable_kernels();
+// What this build and this processor offer, and which of it `forced` picks.
+struct Choice {
+  const Kernels* runnable[5] = {};  // slowest first; ends with a null pointer
+  const Kernels* chosen = nullptr;  // null: `forced` names none that can run here
+  std::string refusal;              // why, in one sentence; empty otherwise
+};
 
-// The body in use: the one COPPICE_ISA names, else the last runnable one. Null if COPPICE_ISA names none that can run.
-const Kernels* chosen_kernels();
+// forced: the name of an instruction set; null or empty takes the fastest.
+Choice choose_kernels(const char* forced);
 
-// Why chosen_kernels() is null, in one sentence; empty otherwise.
-const char* choice_refusal();
+// The choice in force in this process, by the environment variable COPPICE_ISA.
+const Choice& kernel_choice();
 
 }  // namespace coppice

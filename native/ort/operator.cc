@@ -149,9 +149,9 @@ size_t worker_limit() {
 }
 
 const Kernels& kernels_in_use() {
-  const Kernels* kernels = chosen_kernels();
-  if (kernels == nullptr) refuse(choice_refusal());
-  return *kernels;
+  const Choice& choice = kernel_choice();
+  if (choice.chosen == nullptr) refuse(choice.refusal);
+  return *choice.chosen;
 }
 
 }  // namespace coppice

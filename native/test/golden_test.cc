@@ -1,0 +1,177 @@
+// The golden cases through every body: what the operator's adapter does with its attributes, done here by hand.
+#include <cmath>
+
+#include "bodies.h"
+#include "closeness.h"
+#include "golden_case.h"
+#include "problem.h"
+#include "top_k.h"
+
+namespace coppice::test {
+namespace {
+
+using BodyCase = std::tuple<const Kernels*, GoldenCase>;
+
+std::string case_name(const std::string& isa, const GoldenCase& golden) {
+  std::string name = isa + "_" + golden.name.substr(golden.name.find('/') + 1);
+  for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
+  return name;
+}
+
+std::string body_case_name(const testing::TestParamInfo<BodyCase>& info) {
+  return case_name(std::get<0>(info.param)->isa, std::get<1>(info.param));
+}
+
+template <class T>
+std::vector<T> item(const std::vector<T>& all, size_t batch, size_t number) {
+  const size_t length = all.size() / batch;
+  return {all.begin() + static_cast<std::ptrdiff_t>(number * length), all.begin() + static_cast<std::ptrdiff_t>((number + 1) * length)};
+}
+
+Expected expected(const Tensor& output, size_t batch, size_t number, double tolerance) {
+  const std::vector<float> values = item(output.floats, batch, number);
+  return {{values.begin(), values.end()}, std::vector<double>(values.size(), tolerance)};
+}
+
+class AttentionGolden : public testing::TestWithParam<BodyCase> {
+ protected:
+  const Kernels& kernels = *std::get<0>(GetParam());
+  const GoldenCase& golden = std::get<1>(GetParam());
+  const std::vector<size_t>& shape = golden.input("qkv")->shape;
+  const size_t batch = shape[0];
+
+  Problem problem(size_t number) const {
+    Problem p{shape[1], static_cast<size_t>(golden.number("num_heads", 0)), 0, item(golden.input("qkv")->floats, batch, number), {}, {}, {}};
+    p.dim = shape[2] / 3 / p.heads;
+    if (const Tensor* index = golden.input("query_index")) p.query_index = item(index->integers, batch, number);
+    if (const Tensor* size = golden.input("size")) p.key_weight = item(size->floats, batch, number);
+    return p;
+  }
+
+  Problem softmax_problem(size_t number) const {
+    Problem p = problem(number);
+    for (float& weight : p.key_weight) weight = std::log(weight);
+    return p;
+  }
+
+  std::vector<float> mean_over_heads(const std::vector<float>& rows, const Problem& p) const {
+    std::vector<float> mean(p.tokens);
+    for (size_t i = 0; i < rows.size(); ++i) mean[i % p.tokens] += rows[i] / static_cast<float>(p.heads);
+    return mean;
+  }
+};
+
+class LinearAttentionGolden : public AttentionGolden {};
+INSTANTIATE_TEST_SUITE_P(LinearAttention, LinearAttentionGolden,
+                         testing::Combine(testing::ValuesIn(bodies()), testing::ValuesIn(golden_cases(COPPICE_GOLDEN, "LinearAttention"))),
+                         body_case_name);
+
+TEST_P(LinearAttentionGolden, ShouldAgreeInBothOrders) {
+  LinearForm form{};
+  form.feature_map = golden.attribute("feature_map", "elu1") == "elu1" ? FeatureMap::kElu1 : FeatureMap::kRelu;
+  const std::string normalize = golden.attribute("normalize", "row_sum");
+  form.normalize = normalize == "row_sum" ? Normalize::kRowSum : normalize == "sqrt_d" ? Normalize::kSqrtD : Normalize::kNone;
+  form.eps = static_cast<float>(golden.number("eps", 1e-6));
+  form.add_eps = golden.attribute("eps_mode", "clamp") == "add";
+  for (size_t b = 0; b < batch; ++b) {
+    Problem p = problem(b);
+    if (golden.attribute("reweight", "none") == "cos1d") {
+      p.length = static_cast<size_t>(golden.number("length", 0));
+      if (p.length == 0) p.length = p.tokens;
+      if (const Tensor* positions = golden.input("positions")) {
+        p.positions = item(positions->integers, batch, b);
+      } else {
+        for (size_t i = 0; i < p.tokens; ++i) p.positions.push_back(static_cast<int64_t>(i));
+      }
+    }
+    const Expected y = expected(*golden.output("y"), batch, b, golden.tolerance());
+    EXPECT_TRUE(close(run_linear(kernels, p, form), y));
+    EXPECT_TRUE(close(run_quadratic(kernels, p, form), y));
+  }
+}
+
+class TokenAttentionGolden : public AttentionGolden {};
+INSTANTIATE_TEST_SUITE_P(TokenAttention, TokenAttentionGolden,
+                         testing::Combine(testing::ValuesIn(bodies()), testing::ValuesIn(golden_cases(COPPICE_GOLDEN, "TokenAttention"))),
+                         body_case_name);
+
+TEST_P(TokenAttentionGolden, ShouldAgree) {
+  for (size_t b = 0; b < batch; ++b) {
+    const Problem p = softmax_problem(b);
+    const auto scale = static_cast<float>(golden.number("scale", 1 / std::sqrt(static_cast<double>(p.dim))));
+    EXPECT_TRUE(close(run_softmax(kernels, p, scale), expected(*golden.output("y"), batch, b, golden.tolerance())));
+    if (golden.output("scores")) {
+      EXPECT_TRUE(close(mean_over_heads(run_class_attention(kernels, p, scale, false), p),
+                        expected(*golden.output("scores"), batch, b, golden.tolerance())));
+    }
+  }
+}
+
+class TokenScoresGolden : public AttentionGolden {};
+INSTANTIATE_TEST_SUITE_P(TokenScores, TokenScoresGolden,
+                         testing::Combine(testing::ValuesIn(bodies()), testing::ValuesIn(golden_cases(COPPICE_GOLDEN, "TokenScores"))),
+                         body_case_name);
+
+TEST_P(TokenScoresGolden, ShouldAgree) {
+  const std::string renormalise = golden.attribute("renormalise", "none");
+  for (size_t b = 0; b < batch; ++b) {
+    const Problem p = softmax_problem(b);
+    const bool by_column = golden.attribute("source", "cls_row") == "cls_col";
+    std::vector<float> rows = run_class_attention(kernels, p, 1 / std::sqrt(static_cast<float>(p.dim)), by_column);
+    const auto prefix = static_cast<size_t>(golden.number("prefix_tokens", 1));
+    const auto divide = [&](float* row) {
+      float total = 0;
+      for (size_t j = prefix; j < p.tokens; ++j) total += row[j];
+      for (size_t j = 0; j < p.tokens; ++j) row[j] /= total;
+    };
+    for (size_t h = 0; h < p.heads && renormalise == "per_head"; ++h) divide(rows.data() + h * p.tokens);
+    std::vector<float> scores = mean_over_heads(rows, p);
+    if (golden.number("value_norm", 0) == 1) {
+      const std::vector<float> norms = run_value_norms(kernels, p);
+      for (size_t j = 0; j < p.tokens; ++j) scores[j] *= norms[j];
+    }
+    if (renormalise == "total") divide(scores.data());
+    EXPECT_TRUE(close(scores, expected(*golden.output("scores"), batch, b, golden.tolerance())));
+  }
+}
+
+class TopKTokensGolden : public testing::TestWithParam<GoldenCase> {};
+INSTANTIATE_TEST_SUITE_P(TopKTokens, TopKTokensGolden, testing::ValuesIn(golden_cases(COPPICE_GOLDEN, "TopKTokens")),
+                         [](const auto& info) { return case_name("any", info.param); });
+
+TEST_P(TopKTokensGolden, ShouldAgree) {
+  const GoldenCase& golden = GetParam();
+  const Tensor& scores = *golden.input("scores");
+  const size_t batch = scores.shape[0], tokens = scores.shape[1];
+  const auto prefix = static_cast<size_t>(golden.number("prefix_tokens", 1));
+  const auto count = static_cast<size_t>(golden.input("count")->integers[0]);
+  const bool fused = golden.number("fuse_pruned", 0) == 1 && prefix + count < tokens;
+  for (size_t b = 0; b < batch; ++b) {
+    const std::vector<float> row = item(scores.floats, batch, b);
+    std::vector<int64_t> index(prefix + count);
+    std::vector<uint32_t> order(tokens - prefix);
+    top_k_tokens(row.data(), tokens, prefix, count, index.data(), order.data());
+    EXPECT_EQ(index, item(golden.output("index")->integers, batch, b));
+    if (golden.output("y")) {
+      const std::vector<float> x = item(golden.input("x")->floats, batch, b);
+      const size_t width = x.size() / tokens;
+      std::vector<float> y((index.size() + fused) * width);
+      gather_rows(x.data(), width, index.data(), index.size(), y.data());
+      if (fused) {
+        fuse_pruned(row.data(), x.data(), tokens, width, index.data(), index.size(), golden.number("normalize_fused", 1) == 1,
+                    y.data() + index.size() * width);
+      }
+      EXPECT_TRUE(close(y, expected(*golden.output("y"), batch, b, golden.tolerance())));
+    }
+    if (golden.output("kept_size")) {
+      const std::vector<float> size = item(golden.input("size")->floats, batch, b);
+      std::vector<float> kept(index.size() + fused);
+      gather_rows(size.data(), 1, index.data(), index.size(), kept.data());
+      if (fused) kept.back() = pruned_size(size.data(), tokens, index.data(), index.size());
+      EXPECT_TRUE(close(kept, expected(*golden.output("kept_size"), batch, b, golden.tolerance())));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace coppice::test

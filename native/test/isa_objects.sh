@@ -1,0 +1,17 @@
+#!/bin/sh
+# isa_objects.sh NM OBJECT...: each instruction set's object defines its table and nothing else that a linker could pick for another processor.
+set -eu
+nm=$1
+shift
+failed=0
+for object; do
+  defined=$("$nm" --defined-only --extern-only --demangle "$object" | awk '{print $2, $3}')
+  case $defined in
+    "D coppice::"*"::kKernels" | "R coppice::"*"::kKernels") ;;
+    *)
+      echo "$object: expected one symbol, the table kKernels, found: $defined"
+      failed=1
+      ;;
+  esac
+done
+exit $failed

@@ -1,0 +1,82 @@
+// The choice of an instruction set, against what the system says of the processor.
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "bodies.h"
+
+namespace coppice::test {
+namespace {
+
+std::string names(const std::vector<const Kernels*>& all) {
+  std::string text;
+  for (const Kernels* kernels : all) text += (text.empty() ? "" : ",") + std::string(kernels->isa);
+  return text;
+}
+
+// COPPICE_EXPECT_ISAS, which a test run under an emulator sets; else what /proc/cpuinfo lists.
+std::string expected_names() {
+  if (const char* given = std::getenv("COPPICE_EXPECT_ISAS")) return given;
+#if defined(__aarch64__)
+  return "scalar,neon";
+#else
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  std::string line, flags;
+  while (std::getline(cpuinfo, line) && flags.empty()) {
+    if (line.rfind("flags", 0) == 0) flags = line + " ";
+  }
+  const auto has = [&](const char* flag) { return flags.find(std::string(" ") + flag + " ") != std::string::npos; };
+  std::string text = "scalar";
+  if (!has("avx2") || !has("fma")) return text;
+  text += ",avx2";
+  return has("avx512f") && has("avx512vl") && has("avx512dq") && has("avx512bw") ? text + ",avx512" : text;
+#endif
+}
+
+TEST(Isa, ShouldListWhatTheProcessorRuns) { EXPECT_EQ(names(bodies()), expected_names()); }
+
+TEST(Isa, ShouldTakeTheFastestUnlessForced) {
+  EXPECT_EQ(choose_kernels(nullptr).chosen, bodies().back());
+  EXPECT_EQ(choose_kernels("").chosen, bodies().back());
+}
+
+TEST(Isa, ShouldFollowTheEnvironment) {
+  const char* forced = std::getenv("COPPICE_ISA");
+  EXPECT_STREQ(kernel_choice().chosen->isa, forced ? forced : bodies().back()->isa);
+}
+
+TEST(Isa, ShouldTakeEachBodyByName) {
+  for (const Kernels* kernels : bodies()) EXPECT_EQ(choose_kernels(kernels->isa).chosen, kernels) << kernels->isa;
+}
+
+TEST(Isa, ShouldRefuseANameThatNoneHas) {
+  const Choice choice = choose_kernels("sse9");
+  EXPECT_EQ(choice.chosen, nullptr);
+  std::string list = expected_names();
+  for (size_t at = 0; (at = list.find(',', at)) != std::string::npos; at += 2) list.replace(at, 1, ", ");
+  EXPECT_EQ(choice.refusal, "COPPICE_ISA=sse9: no instruction set of Coppice has this name; use one of " + list + ", or unset it.");
+}
+
+TEST(Isa, ShouldSayWhenThisBuildLacksIt) {
+#if defined(__aarch64__)
+  const Choice choice = choose_kernels("avx2");
+#else
+  const Choice choice = choose_kernels("neon");
+#endif
+  EXPECT_EQ(choice.chosen, nullptr);
+  EXPECT_NE(choice.refusal.find("this build lacks it"), std::string::npos) << choice.refusal;
+}
+
+TEST(Isa, ShouldSayWhenThisProcessorLacksIt) {
+#if defined(__aarch64__)
+  GTEST_SKIP() << "every 64-bit ARM processor has NEON";
+#else
+  if (names(bodies()) == "scalar,avx2,avx512") GTEST_SKIP() << "this processor has every instruction set of the build";
+  const Choice choice = choose_kernels("avx512");
+  EXPECT_EQ(choice.chosen, nullptr);
+  EXPECT_NE(choice.refusal.find("this CPU lacks it"), std::string::npos) << choice.refusal;
+#endif
+}
+
+}  // namespace
+}  // namespace coppice::test

@@ -1,0 +1,48 @@
+// An attention problem with all its optional inputs, and the way a caller drives the kernels through it.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "attention.h"
+#include "guarded.h"
+
+namespace coppice::test {
+
+struct Problem {
+  size_t tokens, heads, dim;
+  std::vector<float> qkv;            // [tokens, 3 * heads * dim]
+  std::vector<int64_t> query_index;  // empty: every token
+  std::vector<float> key_weight;     // empty: none
+  std::vector<int64_t> positions;    // used when length > 0
+  size_t length = 0;                 // > 0: cos1d reweighting
+
+  size_t rows() const { return query_index.empty() ? tokens : query_index.size(); }
+  size_t width() const { return heads * dim; }
+  float& q(size_t token, size_t head, size_t i) { return qkv[token * 3 * width() + head * dim + i]; }
+  float& k(size_t token, size_t head, size_t i) { return q(token, heads + head, i); }
+  float& v(size_t token, size_t head, size_t i) { return q(token, 2 * heads + head, i); }
+  float q(size_t token, size_t head, size_t i) const { return const_cast<Problem*>(this)->q(token, head, i); }
+  float k(size_t token, size_t head, size_t i) const { return q(token, heads + head, i); }
+  float v(size_t token, size_t head, size_t i) const { return q(token, 2 * heads + head, i); }
+};
+
+// Normal values times `spread`; the same seed gives the same numbers everywhere.
+std::vector<float> normal(size_t count, unsigned seed, double spread = 1);
+Problem random_problem(size_t tokens, size_t heads, size_t dim, unsigned seed);
+
+// How many rows or features one kernel call handles.
+struct Tiles {
+  size_t rows = kRowTile, features = kFeatureTile;
+};
+
+std::vector<float> run_linear(const Kernels& kernels, const Problem& problem, const LinearForm& form, Tiles tiles = {});
+std::vector<float> run_quadratic(const Kernels& kernels, const Problem& problem, const LinearForm& form, Tiles tiles = {});
+// class_rows: [heads, tokens], left NaN where no query row is token 0; may be null.
+std::vector<float> run_softmax(const Kernels& kernels, const Problem& problem, float scale, std::vector<float>* class_rows = nullptr,
+                               Tiles tiles = {});
+// [heads, tokens]
+std::vector<float> run_class_attention(const Kernels& kernels, const Problem& problem, float scale, bool by_column);
+std::vector<float> run_value_norms(const Kernels& kernels, const Problem& problem);
+
+}  // namespace coppice::test
