@@ -11,7 +11,7 @@
 
 namespace coppice {
 
-enum class FeatureMap { kRelu, kElu1 };
+enum class FeatureMap { kRelu, kElu1, kReluPow3 };
 enum class Normalize { kNone, kSqrtD, kRowSum };
 
 struct Attention {
@@ -22,23 +22,35 @@ struct Attention {
   size_t rows;                 // query rows: tokens, or the length of query_index
   const int64_t* query_index;  // [rows], each 0..tokens-1; null: row i is token i
   const float* key_weight;     // [tokens] factor of each key's weight (linear) or addend of its logit (softmax); null: none
-  const float* cosine;         // [tokens] cos and sin of pi p / (2 length) at the token's position p; null: no reweighting
-  const float* sine;
-  float* y;  // [rows, heads * dim]
+  float* y;                    // [rows, heads * dim]
+};
+
+// How positions reweight a pair: by the sum over waves of query[wave][i] key[wave][j]. No waves: by 1.
+struct Waves {
+  size_t count;
+  const float* query;  // [count, tokens]
+  const float* key;    // [count, tokens]
 };
 
 struct LinearForm {
   FeatureMap feature_map;
   Normalize normalize;
   float eps;
-  bool add_eps;  // true: sum + eps, false: max(sum, eps)
+  bool add_eps;               // true: sum + eps, false: max(sum, eps)
+  Waves waves;
+  const float* query_weight;  // [tokens] factor of each query's weights; null: none
 };
 
 // Sizes of scratch in floats. A buffer needs no alignment beyond that of float.
 struct AttentionScratch {
-  size_t summary;      // shared, one head: key-value summary and key sum of the linear order
-  size_t packed_keys;  // shared, one head: keys (and values, where dim is no multiple of the lanes) in panels
-  size_t worker;       // private to one call of summarise, linear_rows, quadratic_rows or softmax_rows
+  size_t summary;  // shared, one head: key-value summary and key sum of the linear order
+  size_t worker;   // private to one call
+};
+
+// A row's softmax: its weights are 2^(logit log2 e - shift) / sum.
+struct RowStatistics {
+  float* shift;  // [rows]
+  float* sum;    // [rows]
 };
 
 // One instruction set's bodies.
@@ -46,34 +58,37 @@ struct Kernels {
   const char* isa;
   size_t lanes;
 
-  AttentionScratch (*scratch)(size_t tokens, size_t dim, bool reweighted);
+  AttentionScratch (*scratch)(size_t dim, size_t waves);
 
-  // Linear order, first half: features feature_begin..feature_end of sum_j phi(k_j) [v_j, 1]^T.
-  // Features number dim, or 2 * dim when reweighted (cosine part, then sine part).
+  // Linear order, first half: features begin..end of sum_j phi(k_j) [v_j, 1]^T, in every wave.
   void (*summarise)(const Attention&, const LinearForm&, size_t head, size_t feature_begin, size_t feature_end,
                     float* summary, float* worker);
-  // Linear order, second half: query rows row_begin..row_end from a complete summary.
+  // Linear order, second half: query rows begin..end from a complete summary.
   void (*linear_rows)(const Attention&, const LinearForm&, size_t head, size_t row_begin, size_t row_end,
                       const float* summary, float* worker);
+  // Quadratic order: query rows begin..end.
+  void (*quadratic_rows)(const Attention&, const LinearForm&, size_t head, size_t row_begin, size_t row_end, float* worker);
 
-  // Quadratic order and softmax: pack a head's keys once (phi of them when `form` is given), then any rows.
-  void (*pack_keys)(const Attention&, const LinearForm* form, size_t head, float* packed_keys);
-  void (*quadratic_rows)(const Attention&, const LinearForm&, size_t head, size_t row_begin, size_t row_end,
-                         const float* packed_keys, float* worker);
-  // softmax(scale q k^T + key_weight) v. class_row: [tokens], receives token 0's attention if the range holds it; or null.
-  void (*softmax_rows)(const Attention&, float scale, size_t head, size_t row_begin, size_t row_end,
-                       const float* packed_keys, float* class_row, float* worker);
+  // softmax(scale q k^T + key_weight) v for query rows begin..end. class_row: [tokens], receives token 0's attention if the
+  // range holds it; may be null. statistics: this head's, for `received`; its pointers may be null.
+  void (*softmax_rows)(const Attention&, float scale, size_t head, size_t row_begin, size_t row_end, float* class_row,
+                       const RowStatistics& statistics, float* worker);
+  // out[j] += the attention that keys begin..end get from all rows, out: [tokens].
+  void (*received)(const Attention&, float scale, size_t head, size_t key_begin, size_t key_end, const RowStatistics& statistics,
+                   float* out, float* worker);
 
   // One head's attention between token 0 and all tokens: softmax over j of scale q_0 k_j (by_column: q_j k_0) + key_weight_j.
   void (*class_attention)(const Attention&, float scale, size_t head, bool by_column, float* out);
   // out[j] = L2 norm of token j's values over all heads.
   void (*value_norms)(const Attention&, float* out);
+  // out[j] = |relu(x)| / |relu(x)^3| of token j's queries (keys: of its keys) over all heads; 0 where nothing is positive.
+  void (*cube_factors)(const Attention&, bool keys, float* out);
 };
 
-// Query rows a worker handles in one call of *_rows at most; bounds the private scratch to this many rows of weights.
-constexpr size_t kRowTile = 48;
-// Features one call of summarise handles at most.
-constexpr size_t kFeatureTile = 32;
+// Query rows a worker handles in one call of *_rows at most, and keys in one call of `received`.
+constexpr size_t kRowTile = 64;
+// Features one call of summarise handles at most: eight tiles of six rows, and 16 are left of a head of 64.
+constexpr size_t kFeatureTile = 48;
 
 namespace scalar { extern const Kernels kKernels; }
 namespace avx2 { extern const Kernels kKernels; }

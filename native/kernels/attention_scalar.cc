@@ -6,13 +6,14 @@ namespace {
 
 #define COPPICE_LANES 1
 #define COPPICE_TILE_VECTORS 2
+#define COPPICE_TOKEN_BLOCK 64
 #include "body/vector.h"
 #include "body/gemm.h"
 #include "body/attention.h"
 
 }  // namespace
 
-extern const Kernels kKernels = {"scalar",           kLanes,       scratch,      summarise,    linear_rows,
-                                 pack_keys,      quadratic_rows, softmax_rows, class_attention, value_norms};
+extern const Kernels kKernels = {"scalar",       kLanes,   scratch,         summarise,   linear_rows, quadratic_rows,
+                                 softmax_rows, received, class_attention, value_norms, cube_factors};
 
 }  // namespace coppice::scalar

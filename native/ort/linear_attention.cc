@@ -1,34 +1,86 @@
 #include "linear_attention.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace coppice {
+namespace {
 
-LinearAttention::LinearAttention(const Ort::ConstKernelInfo& info)
-    : heads_(heads_attribute(info)),
-      reweighted_(choice_attribute(info, "reweight", {"none", "cos1d"}) == 1),
-      length_(static_cast<size_t>(integer_attribute(info, "length", 0, 0, 1 << 24))),
-      waves_(reweighted_ ? length_ : 0) {
-  form_.feature_map = choice_attribute(info, "feature_map", {"elu1", "relu"}) == 0 ? FeatureMap::kElu1 : FeatureMap::kRelu;
+constexpr double kPi = 3.14159265358979323846;
+
+}  // namespace
+
+LinearAttention::LinearAttention(const Ort::ConstKernelInfo& info) : heads_(heads_attribute(info)) {
+  constexpr FeatureMap maps[] = {FeatureMap::kElu1, FeatureMap::kRelu, FeatureMap::kReluPow3};
+  form_.feature_map = maps[choice_attribute(info, "feature_map", {"elu1", "relu", "relu_pow3"})];
   constexpr Normalize forms[] = {Normalize::kRowSum, Normalize::kSqrtD, Normalize::kNone};
   form_.normalize = forms[choice_attribute(info, "normalize", {"row_sum", "sqrt_d", "none"})];
   form_.eps = float_attribute(info, "eps", 1e-6f);
   form_.add_eps = choice_attribute(info, "eps_mode", {"clamp", "add"}) == 1;
+  reweight_ = static_cast<Reweight>(choice_attribute(info, "reweight", {"none", "cos1d", "cos2d"}));
+  length_ = static_cast<size_t>(integer_attribute(info, "length", 0, 0, 1 << 24));
+  grid_ = static_cast<size_t>(integer_attribute(info, "grid", 0, 0, 1 << 12));
+  prefix_ = static_cast<size_t>(integer_attribute(info, "prefix_tokens", 1, 0, 1 << 20));
+  if (reweight_ == Reweight::kCos2d && grid_ == 0) {
+    refuse("attribute grid must be the patches along one edge (1..4096) for reweight=cos2d, found 0.");
+  }
   order_ = static_cast<Order>(choice_attribute(info, "order", {"auto", "linear", "quadratic"}));
 }
 
-LinearAttention::Waves::Waves(size_t length) : length(length), cosine(length), sine(length) {
-  for (size_t p = 0; p < length; ++p) {
-    const double angle = 3.14159265358979323846 * static_cast<double>(p) / (2 * static_cast<double>(length));
-    cosine[p] = static_cast<float>(std::cos(angle));
-    sine[p] = static_cast<float>(std::sin(angle));
+size_t LinearAttention::wave_count() const {
+  switch (reweight_) {
+    case Reweight::kCos1d: return 2;
+    case Reweight::kCos2d: return prefix_ > 0 ? 6 : 4;
+    default: return 0;
   }
 }
 
-// Multiply-adds of one head: N F d + M F d against M N d twice, F = d features or 2 d with the cos term (METHODS 0).
+// cos(a - b) = cos a cos b + sin a sin b, for each axis of cos2d. Prefix tokens have no place in the grid: they see, and are
+// seen, with weight 1; of the two waves for that, one lets patch queries see prefix keys and the other prefix queries see all.
+LinearAttention::Wave LinearAttention::waves_at(const int64_t* positions, size_t tokens, size_t length) const {
+  Wave wave{std::vector<float>(wave_count() * tokens), {}};
+  const auto put = [&](std::vector<float>& waves, size_t number, size_t token, double value) {
+    waves[number * tokens + token] = static_cast<float>(value);
+  };
+  if (reweight_ == Reweight::kCos1d) {
+    for (size_t i = 0; i < tokens; ++i) {
+      const double angle = kPi * static_cast<double>(positions ? positions[i] : static_cast<int64_t>(i)) / (2 * static_cast<double>(length));
+      put(wave.query, 0, i, std::cos(angle));
+      put(wave.query, 1, i, std::sin(angle));
+    }
+    wave.key = wave.query;
+    return wave;
+  }
+  wave.key.resize(wave.query.size());
+  for (size_t i = 0; i < tokens; ++i) {
+    const size_t position = positions ? static_cast<size_t>(positions[i]) : i;
+    if (position < prefix_) {
+      put(wave.query, 4, i, 1);
+      put(wave.query, 5, i, 1);
+      put(wave.key, 4, i, 1);
+      continue;
+    }
+    const size_t patch = position - prefix_;
+    const double step = kPi / (2 * static_cast<double>(length)), down = step * static_cast<double>(patch / grid_),
+                 across = step * static_cast<double>(patch % grid_);
+    const double products[] = {std::cos(down) * std::cos(across), std::cos(down) * std::sin(across), std::sin(down) * std::cos(across),
+                               std::sin(down) * std::sin(across)};
+    for (size_t number = 0; number < 4; ++number) {
+      put(wave.query, number, i, products[number]);
+      put(wave.key, number, i, products[number]);
+    }
+    if (prefix_ > 0) {
+      put(wave.query, 4, i, 1);
+      put(wave.key, 5, i, 1);
+    }
+  }
+  return wave;
+}
+
+// Multiply-adds of one head: N F d + M F d against M N d twice, F = d features a wave (METHODS 0).
 bool LinearAttention::prefers_quadratic(size_t tokens, size_t rows, size_t dim) const {
   if (order_ != Order::kAuto) return order_ == Order::kQuadratic;
-  const size_t features = (reweighted_ ? 2 : 1) * dim;
+  const size_t features = std::max<size_t>(wave_count(), 1) * dim;
   return 2 * rows * tokens < features * (tokens + rows);
 }
 
@@ -40,77 +92,72 @@ void LinearAttention::compute(Ort::KernelContext& context) {
   const std::optional<Input> size = token_sizes(context, 3, p);
   const size_t rows = query_rows(query_index, p);
   if (positions) expect_shape(*positions, "positions", {p.qkv.shape[0], p.qkv.shape[1]}, "to match qkv");
-  const size_t length = length_ ? length_ : p.tokens;
 
-  const Waves run_waves(reweighted_ && length_ == 0 ? length : 0);
-  const Waves& table = length_ == 0 ? run_waves : waves_;
-  if (reweighted_) {
-    if (!positions && p.tokens > length) {
-      refuse("attribute length must be at least the token count " + std::to_string(p.tokens) + " of qkv " + shape_text(p.qkv.shape) + ", found " +
-             std::to_string(length) + ".");
+  const size_t length = length_ ? length_ : reweight_ == Reweight::kCos2d ? grid_ : p.tokens;
+  if (reweight_ != Reweight::kNone) {
+    const size_t places = reweight_ == Reweight::kCos2d ? prefix_ + grid_ * grid_ : length;
+    if (reweight_ == Reweight::kCos2d && length < grid_) {
+      refuse("attribute length must be at least grid=" + std::to_string(grid_) + ", found " + std::to_string(length) + ".");
+    }
+    if (!positions && p.tokens > places) {
+      refuse("input qkv " + shape_text(p.qkv.shape) + " has " + std::to_string(p.tokens) + " tokens, expected at most " + std::to_string(places) +
+             (reweight_ == Reweight::kCos2d ? " (prefix_tokens and grid squared)" : " (attribute length)") + "; connect positions.");
     }
     for (size_t i = 0; positions && i < p.batch * p.tokens; ++i) {
       const int64_t position = positions->integers()[i];
-      if (position < 0 || position >= static_cast<int64_t>(length)) {
-        refuse("input positions must be 0.." + std::to_string(length - 1) + " (attribute length), found " + std::to_string(position) + ".");
+      if (position < 0 || position >= static_cast<int64_t>(places)) {
+        refuse("input positions must be 0.." + std::to_string(places - 1) + ", found " + std::to_string(position) + ".");
       }
     }
   }
   auto* y = static_cast<float*>(output(context, 0, {p.qkv.shape[0], static_cast<int64_t>(rows), static_cast<int64_t>(p.width())}));
   if (p.batch == 0 || rows == 0) return;
 
-  const bool quadratic = prefers_quadratic(p.tokens, rows, p.dim);
-  const AttentionScratch need = kernels.scratch(p.tokens, p.dim, reweighted_);
-  const size_t shared = quadratic ? need.packed_keys : need.summary;
-  const size_t items = p.batch * p.heads;
-  const size_t gathered = reweighted_ && positions ? 2 * p.tokens : 0;
-  Scratch scratch(allocator_, items * shared + p.batch * gathered + worker_limit() * need.worker);
+  const bool quadratic = prefers_quadratic(p.tokens, rows, p.dim), cubed = form_.feature_map == FeatureMap::kReluPow3;
+  const AttentionScratch need = kernels.scratch(p.dim, wave_count());
+  const size_t items = p.batch * p.heads, shared = quadratic ? 0 : need.summary;
+  Scratch scratch(allocator_, items * shared + (cubed ? 2 * p.batch * p.tokens : 0) + worker_limit() * need.worker);
   float* head_scratch = scratch.take(items * shared);
 
   std::vector<Attention> batch;
+  std::vector<LinearForm> forms(p.batch, form_);
+  std::vector<Wave> waves;
   for (size_t b = 0; b < p.batch; ++b) {
-    Attention a{p.item(b), p.tokens, p.heads, p.dim, rows, query_index ? query_index->integers() + b * rows : nullptr,
-                size ? size->floats() + b * p.tokens : nullptr, nullptr, nullptr, y + b * rows * p.width()};
-    if (reweighted_) {
-      a.cosine = table.cosine.data();
-      a.sine = table.sine.data();
+    batch.push_back({p.item(b), p.tokens, p.heads, p.dim, rows, query_index ? query_index->integers() + b * rows : nullptr,
+                     size ? size->floats() + b * p.tokens : nullptr, y + b * rows * p.width()});
+    if (reweight_ != Reweight::kNone) {
+      waves.push_back(waves_at(positions ? positions->integers() + b * p.tokens : nullptr, p.tokens, length));
+      forms[b].waves = {wave_count(), waves.back().query.data(), waves.back().key.data()};
     }
-    if (gathered) {
-      float* waves = scratch.take(gathered);
-      for (size_t i = 0; i < p.tokens; ++i) {
-        const int64_t position = positions->integers()[b * p.tokens + i];
-        waves[i] = table.cosine[position];
-        waves[p.tokens + i] = table.sine[position];
-      }
-      a.cosine = waves;
-      a.sine = waves + p.tokens;
+    if (cubed) {
+      float *query_weight = scratch.take(p.tokens), *key_weight = scratch.take(p.tokens);
+      kernels.cube_factors(batch[b], false, query_weight);
+      kernels.cube_factors(batch[b], true, key_weight);
+      for (size_t i = 0; size && i < p.tokens; ++i) key_weight[i] *= size->floats()[b * p.tokens + i];
+      forms[b].query_weight = query_weight;
+      batch[b].key_weight = key_weight;
     }
-    batch.push_back(a);
   }
   float* workers = scratch.take(worker_limit() * need.worker);
   auto worker_scratch = [&](size_t worker) { return workers + worker * need.worker; };
 
-  if (quadratic) {
-    parallel(context, items, [&](size_t item, size_t) {
-      kernels.pack_keys(batch[item / p.heads], &form_, item % p.heads, head_scratch + item * shared);
-    });
-  } else {
-    const size_t features = (reweighted_ ? 2 : 1) * p.dim;
-    // A tile stays inside the cosine or the sine part: both start at a multiple of dim.
-    const size_t tiles_per_part = (p.dim + kFeatureTile - 1) / kFeatureTile;
-    const size_t tiles = features / p.dim * tiles_per_part;
+  if (!quadratic) {
+    const size_t tiles = (p.dim + kFeatureTile - 1) / kFeatureTile;
     parallel(context, items * tiles, [&](size_t task, size_t worker) {
-      const size_t item = task / tiles, part = task % tiles / tiles_per_part, tile = task % tiles_per_part;
-      const size_t begin = part * p.dim + tile * kFeatureTile;
-      const size_t end = std::min(begin + kFeatureTile, (part + 1) * p.dim);
-      kernels.summarise(batch[item / p.heads], form_, item % p.heads, begin, end, head_scratch + item * shared, worker_scratch(worker));
+      const size_t item = task / tiles, begin = task % tiles * kFeatureTile, end = std::min(begin + kFeatureTile, p.dim);
+      kernels.summarise(batch[item / p.heads], forms[item / p.heads], item % p.heads, begin, end, head_scratch + item * shared,
+                        worker_scratch(worker));
     });
   }
   const size_t tiles = (rows + kRowTile - 1) / kRowTile;
   parallel(context, items * tiles, [&](size_t task, size_t worker) {
-    const size_t item = task / tiles, begin = task % tiles * kRowTile, end = std::min(begin + kRowTile, rows);
-    auto run = quadratic ? kernels.quadratic_rows : kernels.linear_rows;
-    run(batch[item / p.heads], form_, item % p.heads, begin, end, head_scratch + item * shared, worker_scratch(worker));
+    const size_t item = task / tiles, b = item / p.heads, head = item % p.heads;
+    const size_t begin = task % tiles * kRowTile, end = std::min(begin + kRowTile, rows);
+    if (quadratic) {
+      kernels.quadratic_rows(batch[b], forms[b], head, begin, end, worker_scratch(worker));
+    } else {
+      kernels.linear_rows(batch[b], forms[b], head, begin, end, head_scratch + item * shared, worker_scratch(worker));
+    }
   });
 }
 

@@ -17,23 +17,25 @@ class LinearAttention {
 
  private:
   enum class Order { kAuto, kLinear, kQuadratic };
+  enum class Reweight { kNone, kCos1d, kCos2d };
 
-  // cos and sin of pi p / (2 length) for p = 0..length-1.
-  struct Waves {
-    size_t length;
-    std::vector<float> cosine, sine;
-    explicit Waves(size_t length);
+  // The positions of one batch item as factors of queries and keys, kept for the length of one Compute.
+  struct Wave {
+    std::vector<float> query, key;
   };
 
+  size_t wave_count() const;
+  Wave waves_at(const int64_t* positions, size_t tokens, size_t length) const;
   bool prefers_quadratic(size_t tokens, size_t rows, size_t dim) const;
 
   size_t heads_;
-  LinearForm form_;
-  bool reweighted_;
+  LinearForm form_{};
+  Reweight reweight_;
   size_t length_;
+  size_t grid_;
+  size_t prefix_;
   Order order_;
   Ort::AllocatorWithDefaultOptions allocator_;
-  Waves waves_;  // of the attribute length; empty where the token count of each run stands in for it
 };
 
 }  // namespace coppice

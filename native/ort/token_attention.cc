@@ -26,15 +26,21 @@ void divide_by_patch_sum(float* values, size_t tokens, size_t prefix) {
   for (size_t j = 0; j < tokens; ++j) values[j] /= total;
 }
 
+// scores[j] *= the L2 norm of token j's values; norms: scratch [tokens].
+void multiply_by_value_norms(const Kernels& kernels, const Attention& a, float* norms, float* scores) {
+  kernels.value_norms(a, norms);
+  for (size_t j = 0; j < a.tokens; ++j) scores[j] *= norms[j];
+}
+
 float default_scale(size_t dim) { return 1 / std::sqrt(static_cast<float>(dim)); }
 
 }  // namespace
 
 TokenAttention::TokenAttention(const Ort::ConstKernelInfo& info) : heads_(heads_attribute(info)) {
   scale_ = float_attribute(info, "scale", 0);
-  scores_ = choice_attribute(info, "score", {"none", "cls"}) == 1;
-  if (!scores_ && info.GetOutputCount() > 1) {
-    refuse("output scores needs attribute score=cls, found none; set the attribute or leave the output out.");
+  score_ = static_cast<Score>(choice_attribute(info, "score", {"none", "cls", "cls_value_norm", "received"}));
+  if (score_ == Score::kNone && info.GetOutputCount() > 1) {
+    refuse("output scores needs attribute score=cls, cls_value_norm or received, found none; set the attribute or leave the output out.");
   }
 }
 
@@ -46,40 +52,57 @@ void TokenAttention::compute(Ort::KernelContext& context) {
   const size_t rows = query_rows(query_index, p);
   const float scale = scale_ > 0 ? scale_ : default_scale(p.dim);
   auto* y = static_cast<float*>(output(context, 0, {p.qkv.shape[0], static_cast<int64_t>(rows), static_cast<int64_t>(p.width())}));
-  auto* scores = scores_ ? static_cast<float*>(output(context, 1, {p.qkv.shape[0], p.qkv.shape[1]})) : nullptr;
+  auto* scores = score_ != Score::kNone ? static_cast<float*>(output(context, 1, {p.qkv.shape[0], p.qkv.shape[1]})) : nullptr;
   if (p.batch == 0) return;
 
-  const AttentionScratch need = kernels.scratch(p.tokens, p.dim, false);
+  const bool received = scores && score_ == Score::kReceived, class_row = scores && !received;
+  const AttentionScratch need = kernels.scratch(p.dim, 0);
   const size_t items = p.batch * p.heads;
-  Scratch scratch(allocator_, items * (need.packed_keys + p.tokens) + p.batch * p.tokens + worker_limit() * need.worker);
-  float* packed = scratch.take(items * need.packed_keys);
-  float* class_rows = scratch.take(items * p.tokens);
+  Scratch scratch(allocator_, items * (p.tokens + (received ? 2 * rows : 0)) + p.batch * p.tokens + worker_limit() * need.worker);
+  float* head_scores = scratch.take(items * p.tokens);
+  float* statistics = scratch.take(received ? items * 2 * rows : 0);
   std::vector<Attention> batch;
   bool class_row_asked = true;
   for (size_t b = 0; b < p.batch; ++b) {
     const int64_t* index = query_index ? query_index->integers() + b * rows : nullptr;
-    batch.push_back({p.item(b), p.tokens, p.heads, p.dim, rows, index, log_sizes(size, b, p.tokens, scratch.take(p.tokens)), nullptr, nullptr,
+    batch.push_back({p.item(b), p.tokens, p.heads, p.dim, rows, index, log_sizes(size, b, p.tokens, scratch.take(p.tokens)),
                      y + b * rows * p.width()});
     if (index && std::find(index, index + rows, 0) == index + rows) class_row_asked = false;
   }
   float* workers = scratch.take(worker_limit() * need.worker);
+  auto statistics_of = [&](size_t item) {
+    return received ? RowStatistics{statistics + 2 * item * rows, statistics + (2 * item + 1) * rows} : RowStatistics{nullptr, nullptr};
+  };
 
-  parallel(context, items, [&](size_t item, size_t) {
-    kernels.pack_keys(batch[item / p.heads], nullptr, item % p.heads, packed + item * need.packed_keys);
-  });
   const size_t tiles = (rows + kRowTile - 1) / kRowTile;
   parallel(context, items * tiles, [&](size_t task, size_t worker) {
     const size_t item = task / tiles, begin = task % tiles * kRowTile, end = std::min(begin + kRowTile, rows);
-    kernels.softmax_rows(batch[item / p.heads], scale, item % p.heads, begin, end, packed + item * need.packed_keys,
-                         scores ? class_rows + item * p.tokens : nullptr, workers + worker * need.worker);
+    kernels.softmax_rows(batch[item / p.heads], scale, item % p.heads, begin, end, class_row ? head_scores + item * p.tokens : nullptr,
+                         statistics_of(item), workers + worker * need.worker);
   });
   if (scores == nullptr) return;
-  if (!class_row_asked) {
+  if (received) {
+    const size_t blocks = (p.tokens + kRowTile - 1) / kRowTile;
+    std::fill(head_scores, head_scores + items * p.tokens, 0.0f);
+    parallel(context, items * blocks, [&](size_t task, size_t worker) {
+      const size_t item = task / blocks, begin = task % blocks * kRowTile, end = std::min(begin + kRowTile, p.tokens);
+      kernels.received(batch[item / p.heads], scale, item % p.heads, begin, end, statistics_of(item), head_scores + item * p.tokens,
+                       workers + worker * need.worker);
+    });
+  } else if (!class_row_asked) {
     for (size_t item = 0; item < items; ++item) {
-      kernels.class_attention(batch[item / p.heads], scale, item % p.heads, false, class_rows + item * p.tokens);
+      kernels.class_attention(batch[item / p.heads], scale, item % p.heads, false, head_scores + item * p.tokens);
     }
   }
-  for (size_t b = 0; b < p.batch; ++b) mean_over_heads(class_rows + b * p.heads * p.tokens, p.heads, p.tokens, scores + b * p.tokens);
+  for (size_t b = 0; b < p.batch; ++b) {
+    float* out = scores + b * p.tokens;
+    mean_over_heads(head_scores + b * p.heads * p.tokens, p.heads, p.tokens, out);
+    if (received) {
+      for (size_t j = 0; j < p.tokens; ++j) out[j] /= static_cast<float>(rows);
+    } else if (score_ == Score::kClassByValue) {
+      multiply_by_value_norms(kernels, batch[b], head_scores, out);
+    }
+  }
 }
 
 TokenScores::TokenScores(const Ort::ConstKernelInfo& info) : heads_(heads_attribute(info)) {
@@ -100,16 +123,13 @@ void TokenScores::compute(Ort::KernelContext& context) {
   float* norms = scratch.take(p.tokens);
   for (size_t b = 0; b < p.batch; ++b) {
     float* out = scores + b * p.tokens;
-    const Attention a{p.item(b), p.tokens, p.heads, p.dim, 0, nullptr, log_sizes(size, b, p.tokens, logs), nullptr, nullptr, nullptr};
+    const Attention a{p.item(b), p.tokens, p.heads, p.dim, 0, nullptr, log_sizes(size, b, p.tokens, logs), nullptr};
     for (size_t h = 0; h < p.heads; ++h) {
       kernels.class_attention(a, default_scale(p.dim), h, by_column_, rows + h * p.tokens);
       if (renormalise_ == Renormalise::kPerHead) divide_by_patch_sum(rows + h * p.tokens, p.tokens, prefix_);
     }
     mean_over_heads(rows, p.heads, p.tokens, out);
-    if (value_norm_) {
-      kernels.value_norms(a, norms);
-      for (size_t j = 0; j < p.tokens; ++j) out[j] *= norms[j];
-    }
+    if (value_norm_) multiply_by_value_norms(kernels, a, norms, out);
     if (renormalise_ == Renormalise::kTotal) divide_by_patch_sum(out, p.tokens, prefix_);
   }
 }

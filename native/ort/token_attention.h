@@ -15,9 +15,11 @@ class TokenAttention {
   void compute(Ort::KernelContext& context);
 
  private:
+  enum class Score { kNone, kClass, kClassByValue, kReceived };
+
   size_t heads_;
   float scale_;  // 0: 1 / sqrt(dim)
-  bool scores_;
+  Score score_;
   Ort::AllocatorWithDefaultOptions allocator_;
 };
 

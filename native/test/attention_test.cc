@@ -11,17 +11,33 @@
 namespace coppice::test {
 namespace {
 
-constexpr LinearForm kRowSum{FeatureMap::kElu1, Normalize::kRowSum, 1e-6f, false};
+constexpr LinearForm kRowSum{FeatureMap::kElu1, Normalize::kRowSum, 1e-6f, false, {}, nullptr};
+constexpr double kPi = 3.14159265358979323846;
 const float kNan = std::numeric_limits<float>::quiet_NaN();
 const float kInfinity = std::numeric_limits<float>::infinity();
 
 float default_scale(const Problem& p) { return 1 / std::sqrt(static_cast<float>(p.dim)); }
 
-Problem with_positions(Problem p, size_t length) {
-  p.length = length;
-  // Pruned tokens keep their places: ascending, with gaps.
-  for (size_t i = 0; i < p.tokens; ++i) p.positions.push_back(static_cast<int64_t>(i * length / p.tokens));
+// Pruned tokens keep their places: ascending, with gaps.
+size_t place(size_t token, size_t tokens, size_t length) { return token * length / tokens; }
+
+Problem with_cosine(Problem p, size_t length) {
+  for (const bool sine : {false, true}) {
+    for (size_t i = 0; i < p.tokens; ++i) {
+      const double angle = kPi * static_cast<double>(place(i, p.tokens, length)) / (2 * static_cast<double>(length));
+      p.query_wave.push_back(static_cast<float>(sine ? std::sin(angle) : std::cos(angle)));
+    }
+  }
+  p.key_wave = p.query_wave;
   return p;
+}
+
+// The quadratic form of the same reweighting (METHODS 1.1).
+Reweight cosine(const Problem& p, size_t length) {
+  return [tokens = p.tokens, length](size_t i, size_t j) {
+    const double distance = static_cast<double>(place(i, tokens, length)) - static_cast<double>(place(j, tokens, length));
+    return std::cos(kPi * distance / (2 * static_cast<double>(length)));
+  };
 }
 
 Problem with_sizes(Problem p) {
@@ -68,10 +84,23 @@ TEST_P(AtEveryShape, QuadraticOrderShouldEqualTheDefinition) {
 }
 
 TEST_P(AtEveryShape, CosineReweightingShouldEqualTheDefinition) {
-  const Problem p = with_positions(problem(), 2 * std::get<1>(GetParam()));
-  const LinearForm relu{FeatureMap::kRelu, Normalize::kSqrtD, 1e-6f, false};
-  EXPECT_TRUE(close(run_linear(kernels(), p, relu, {5, 7}), linear_reference(p, relu)));
-  EXPECT_TRUE(close(run_quadratic(kernels(), p, relu, {5, 7}), linear_reference(p, relu)));
+  const size_t length = 2 * std::get<1>(GetParam());
+  const Problem p = with_cosine(problem(), length);
+  const LinearForm relu{FeatureMap::kRelu, Normalize::kSqrtD, 1e-6f, false, {}, nullptr};
+  const Expected expected = linear_reference(p, relu, cosine(p, length));
+  EXPECT_TRUE(close(run_linear(kernels(), p, relu, {5, 7}), expected));
+  EXPECT_TRUE(close(run_quadratic(kernels(), p, relu, {5, 7}), expected));
+}
+
+TEST_P(AtEveryShape, ReceivedAttentionShouldEqualTheDefinition) {
+  const Problem p = problem();
+  EXPECT_TRUE(close(run_received(kernels(), p, default_scale(p), {13, 1}), received_reference(p, default_scale(p))));
+}
+
+TEST_P(AtEveryShape, CubeFactorsShouldEqualTheDefinition) {
+  const Problem p = problem();
+  EXPECT_TRUE(close(run_cube_factors(kernels(), p, false), cube_factor_reference(p, false)));
+  EXPECT_TRUE(close(run_cube_factors(kernels(), p, true), cube_factor_reference(p, true)));
 }
 
 TEST_P(AtEveryShape, SoftmaxShouldEqualTheDefinition) {
@@ -104,24 +133,26 @@ using Option = std::tuple<const Kernels*, FeatureMap, Normalize, bool>;  // body
 class WithOptions : public testing::TestWithParam<Option> {
  protected:
   const Kernels& kernels() const { return *std::get<0>(GetParam()); }
-  LinearForm form() const { return {std::get<1>(GetParam()), std::get<2>(GetParam()), 0.5f, std::get<3>(GetParam())}; }
+  LinearForm form() const { return {std::get<1>(GetParam()), std::get<2>(GetParam()), 0.5f, std::get<3>(GetParam()), {}, nullptr}; }
 };
 
 std::string option_name(const testing::TestParamInfo<Option>& info) {
   const auto [kernels, map, normalize, add] = info.param;
+  const char* maps[] = {"_relu_", "_elu1_", "_relu_pow3_"};
   const char* forms[] = {"none", "sqrt_d", "row_sum"};
-  return std::string(kernels->isa) + (map == FeatureMap::kRelu ? "_relu_" : "_elu1_") + forms[static_cast<int>(normalize)] +
+  return std::string(kernels->isa) + maps[static_cast<int>(map)] + forms[static_cast<int>(normalize)] +
          (add ? "_add" : "_clamp");
 }
 
 INSTANTIATE_TEST_SUITE_P(Body, WithOptions,
-                         testing::Combine(testing::ValuesIn(bodies()), testing::Values(FeatureMap::kRelu, FeatureMap::kElu1),
+                         testing::Combine(testing::ValuesIn(bodies()), testing::Values(FeatureMap::kRelu, FeatureMap::kElu1, FeatureMap::kReluPow3),
                                           testing::Values(Normalize::kNone, Normalize::kSqrtD, Normalize::kRowSum), testing::Bool()),
                          option_name);
 
 TEST_P(WithOptions, BothOrdersShouldHonourEveryInput) {
-  const Problem p = with_queries(with_sizes(with_positions(random_problem(50, 2, 20, 7), 60)));
-  const Expected expected = linear_reference(p, form());
+  Problem p = with_queries(with_sizes(with_cosine(random_problem(150, 2, 20, 7), 160)));
+  for (size_t i = 0; i < p.tokens; ++i) p.query_weight.push_back(0.5f + static_cast<float>(i % 5));
+  const Expected expected = linear_reference(p, form(), cosine(p, 160));
   EXPECT_TRUE(close(run_linear(kernels(), p, form()), expected));
   EXPECT_TRUE(close(run_quadratic(kernels(), p, form()), expected));
 }
@@ -138,6 +169,32 @@ TEST_P(Body, SoftmaxShouldGiveTheClassRowOnlyWhereItIsAsked) {
   std::vector<float> class_rows;
   run_softmax(kernels(), p, 1, &class_rows);
   EXPECT_TRUE(std::all_of(class_rows.begin(), class_rows.end(), [](float x) { return std::isnan(x); }));
+}
+
+TEST_P(Body, FiveWavesShouldEqualTheirSum) {
+  Problem p = with_queries(random_problem(70, 2, 12, 17));
+  p.query_wave = normal(5 * p.tokens, 18);
+  p.key_wave = normal(5 * p.tokens, 19);
+  const LinearForm none{FeatureMap::kElu1, Normalize::kNone, 1e-6f, false, {}, nullptr};
+  EXPECT_TRUE(close(run_linear(kernels(), p, none), linear_reference(p, none)));
+  EXPECT_TRUE(close(run_quadratic(kernels(), p, none), linear_reference(p, none)));
+}
+
+// The first block of keys sets the shift of the exponent; a key far above it in a later block makes the tile start again.
+TEST_P(Body, SoftmaxShouldSurviveALateMaximum) {
+  Problem p = random_problem(300, 1, 16, 20);
+  for (size_t i = 0; i < p.dim; ++i) p.k(290, 0, i) *= 60;
+  std::vector<float> class_rows;
+  EXPECT_TRUE(close(run_softmax(kernels(), p, 1, &class_rows), softmax_reference(p, 1)));
+  EXPECT_TRUE(close(class_rows, class_reference(p, 1, false)));
+  EXPECT_TRUE(close(run_received(kernels(), p, 1), received_reference(p, 1)));
+}
+
+TEST_P(Body, SoftmaxShouldSurviveAFirstBlockOfSizeZero) {
+  Problem p = random_problem(300, 1, 16, 21);
+  p.key_weight.assign(p.tokens, 0);
+  for (size_t i = 0; i < 200; ++i) p.key_weight[i] = -kInfinity;
+  EXPECT_TRUE(close(run_softmax(kernels(), p, 0.25f), softmax_reference(p, 0.25)));
 }
 
 TEST_P(Body, SoftmaxShouldSurviveHugeLogits) {
@@ -165,7 +222,7 @@ TEST_P(Body, RowSumShouldStayFiniteWhereNoWeightIsLeft) {
   for (size_t token = 0; token < p.tokens; ++token) {
     for (size_t i = 0; i < p.dim; ++i) p.k(token, 0, i) = -1;  // relu leaves nothing
   }
-  const LinearForm relu{FeatureMap::kRelu, Normalize::kRowSum, 1e-6f, false};
+  const LinearForm relu{FeatureMap::kRelu, Normalize::kRowSum, 1e-6f, false, {}, nullptr};
   const std::vector<float> zeros(p.tokens * p.width(), 0.0f);
   EXPECT_EQ(run_linear(kernels(), p, relu), zeros);
   EXPECT_EQ(run_quadratic(kernels(), p, relu), zeros);
@@ -210,11 +267,11 @@ class Wrong : public Body {
 INSTANTIATE_TEST_SUITE_P(, Wrong, testing::ValuesIn(bodies()), [](const auto& info) { return std::string(info.param->isa); });
 
 TEST_P(Wrong, FeatureMapShouldShow) {
-  EXPECT_FALSE(close(run_linear(kernels(), problem, {FeatureMap::kRelu, Normalize::kRowSum, 1e-6f, false}), linear));
+  EXPECT_FALSE(close(run_linear(kernels(), problem, {FeatureMap::kRelu, Normalize::kRowSum, 1e-6f, false, {}, nullptr}), linear));
 }
 
 TEST_P(Wrong, EpsilonShouldShow) {
-  EXPECT_FALSE(close(run_linear(kernels(), problem, {FeatureMap::kElu1, Normalize::kRowSum, 1, true}), linear));
+  EXPECT_FALSE(close(run_linear(kernels(), problem, {FeatureMap::kElu1, Normalize::kRowSum, 1, true, {}, nullptr}), linear));
 }
 
 TEST_P(Wrong, ScaleOffByAThousandthShouldShow) { EXPECT_FALSE(close(run_softmax(kernels(), problem, 0.2002f), softmax)); }
@@ -228,10 +285,8 @@ TEST_P(Wrong, OneForgottenTokenShouldShow) {
 }
 
 TEST_P(Wrong, PositionsOffByOneShouldShow) {
-  const Problem p = with_positions(problem, 60);
-  Problem shifted = p;
-  shifted.positions[20] += 1;
-  EXPECT_FALSE(close(run_linear(kernels(), shifted, kRowSum), linear_reference(p, kRowSum)));
+  const Problem p = with_cosine(problem, 60);
+  EXPECT_FALSE(close(run_linear(kernels(), p, kRowSum), linear_reference(p, kRowSum, cosine(p, 61))));
 }
 
 }  // namespace

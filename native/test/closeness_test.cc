@@ -40,12 +40,12 @@ TEST_F(Closeness, ShouldRefuseAnotherLength) {
 
 TEST_F(Closeness, ReferenceShouldEqualAHandWorkedCase) {
   // Two tokens of one feature: q = 1, 0; k = 0, ln 3; v = 4, 8. Row 0 weighs 1 : 3, row 1 weighs 1 : 1.
-  const Problem p{2, 1, 1, {1, 0, 4, 0, static_cast<float>(std::log(3.0)), 8}, {}, {}, {}};
+  const Problem p{2, 1, 1, {1, 0, 4, 0, static_cast<float>(std::log(3.0)), 8}, {}, {}, {}, {}, {}};
   const Expected y = softmax_reference(p, 1);
   EXPECT_NEAR(y.value[0], 7, 1e-6);
   EXPECT_NEAR(y.value[1], 6, 1e-6);
   // relu(q) relu(k): row 0 sees token 1 only, row 1 sees nothing.
-  const Expected linear = linear_reference(p, {FeatureMap::kRelu, Normalize::kRowSum, 1e-6f, false});
+  const Expected linear = linear_reference(p, {FeatureMap::kRelu, Normalize::kRowSum, 1e-6f, false, {}, nullptr});
   EXPECT_NEAR(linear.value[0], 8, 1e-6);
   EXPECT_EQ(linear.value[1], 0);
 }

@@ -41,7 +41,7 @@ class AttentionGolden : public testing::TestWithParam<BodyCase> {
   const size_t batch = shape[0];
 
   Problem problem(size_t number) const {
-    Problem p{shape[1], static_cast<size_t>(golden.number("num_heads", 0)), 0, item(golden.input("qkv")->floats, batch, number), {}, {}, {}};
+    Problem p{shape[1], static_cast<size_t>(golden.number("num_heads", 0)), 0, item(golden.input("qkv")->floats, batch, number), {}, {}, {}, {}, {}};
     p.dim = shape[2] / 3 / p.heads;
     if (const Tensor* index = golden.input("query_index")) p.query_index = item(index->integers, batch, number);
     if (const Tensor* size = golden.input("size")) p.key_weight = item(size->floats, batch, number);
@@ -76,13 +76,16 @@ TEST_P(LinearAttentionGolden, ShouldAgreeInBothOrders) {
   for (size_t b = 0; b < batch; ++b) {
     Problem p = problem(b);
     if (golden.attribute("reweight", "none") == "cos1d") {
-      p.length = static_cast<size_t>(golden.number("length", 0));
-      if (p.length == 0) p.length = p.tokens;
-      if (const Tensor* positions = golden.input("positions")) {
-        p.positions = item(positions->integers, batch, b);
-      } else {
-        for (size_t i = 0; i < p.tokens; ++i) p.positions.push_back(static_cast<int64_t>(i));
+      const auto given = static_cast<size_t>(golden.number("length", 0));
+      const double step = 1.57079632679489661923 / static_cast<double>(given ? given : p.tokens);
+      const Tensor* positions = golden.input("positions");
+      p.query_wave.resize(2 * p.tokens);
+      for (size_t i = 0; i < p.tokens; ++i) {
+        const double angle = step * static_cast<double>(positions ? item(positions->integers, batch, b)[i] : static_cast<int64_t>(i));
+        p.query_wave[i] = static_cast<float>(std::cos(angle));
+        p.query_wave[p.tokens + i] = static_cast<float>(std::sin(angle));
       }
+      p.key_wave = p.query_wave;
     }
     const Expected y = expected(*golden.output("y"), batch, b, golden.tolerance());
     EXPECT_TRUE(close(run_linear(kernels, p, form), y));

@@ -13,18 +13,14 @@ constexpr double kPi = 3.14159265358979323846;
 
 // A problem in guarded memory, as the kernels take it.
 struct Bound {
-  Guarded<float> qkv, key_weight, cosine, sine, y;
+  Guarded<float> qkv, key_weight, query_weight, query_wave, key_wave, y;
   Guarded<int64_t> query_index;
   Attention attention;
+  Waves waves;
 
   explicit Bound(const Problem& p)
-      : qkv(p.qkv), key_weight(p.key_weight), cosine(p.length ? p.tokens : 0), sine(p.length ? p.tokens : 0), y(p.rows() * p.width()),
-        query_index(p.query_index) {
-    for (size_t i = 0; i < cosine.size(); ++i) {
-      const double angle = kPi * static_cast<double>(p.positions[i]) / (2.0 * static_cast<double>(p.length));
-      cosine[i] = static_cast<float>(std::cos(angle));
-      sine[i] = static_cast<float>(std::sin(angle));
-    }
+      : qkv(p.qkv), key_weight(p.key_weight), query_weight(p.query_weight), query_wave(p.query_wave), key_wave(p.key_wave),
+        y(p.rows() * p.width()), query_index(p.query_index) {
     attention = {qkv.data(),
                  p.tokens,
                  p.heads,
@@ -32,9 +28,14 @@ struct Bound {
                  p.rows(),
                  p.query_index.empty() ? nullptr : query_index.data(),
                  p.key_weight.empty() ? nullptr : key_weight.data(),
-                 p.length ? cosine.data() : nullptr,
-                 p.length ? sine.data() : nullptr,
                  y.data()};
+    waves = {p.waves(), query_wave.data(), key_wave.data()};
+  }
+
+  LinearForm with_problem(LinearForm form) const {
+    form.waves = waves;
+    form.query_weight = query_weight.size() ? query_weight.data() : nullptr;
+    return form;
   }
 
   std::vector<float> result() const {
@@ -62,20 +63,19 @@ std::vector<float> normal(size_t count, unsigned seed, double spread) {
 }
 
 Problem random_problem(size_t tokens, size_t heads, size_t dim, unsigned seed) {
-  Problem problem{tokens, heads, dim, normal(tokens * 3 * heads * dim, seed), {}, {}, {}};
+  Problem problem{tokens, heads, dim, normal(tokens * 3 * heads * dim, seed), {}, {}, {}, {}, {}};
   return problem;
 }
 
-std::vector<float> run_linear(const Kernels& kernels, const Problem& p, const LinearForm& form, Tiles tiles) {
+std::vector<float> run_linear(const Kernels& kernels, const Problem& p, const LinearForm& given, Tiles tiles) {
   Bound bound(p);
-  const AttentionScratch need = kernels.scratch(p.tokens, p.dim, p.length > 0);
+  const LinearForm form = bound.with_problem(given);
+  const AttentionScratch need = kernels.scratch(p.dim, p.waves());
   for (size_t head = 0; head < p.heads; ++head) {
     Guarded<float> summary(need.summary), worker(need.worker);
-    for (size_t part = 0; part < (p.length ? 2u : 1u); ++part) {
-      in_steps(p.dim, tiles.features, [&](size_t begin, size_t end) {
-        kernels.summarise(bound.attention, form, head, part * p.dim + begin, part * p.dim + end, summary.data(), worker.data());
-      });
-    }
+    in_steps(p.dim, tiles.features, [&](size_t begin, size_t end) {
+      kernels.summarise(bound.attention, form, head, begin, end, summary.data(), worker.data());
+    });
     in_steps(p.rows(), tiles.rows, [&](size_t begin, size_t end) {
       kernels.linear_rows(bound.attention, form, head, begin, end, summary.data(), worker.data());
     });
@@ -83,33 +83,47 @@ std::vector<float> run_linear(const Kernels& kernels, const Problem& p, const Li
   return bound.result();
 }
 
-std::vector<float> run_quadratic(const Kernels& kernels, const Problem& p, const LinearForm& form, Tiles tiles) {
+std::vector<float> run_quadratic(const Kernels& kernels, const Problem& p, const LinearForm& given, Tiles tiles) {
   Bound bound(p);
-  const AttentionScratch need = kernels.scratch(p.tokens, p.dim, p.length > 0);
+  const LinearForm form = bound.with_problem(given);
   for (size_t head = 0; head < p.heads; ++head) {
-    Guarded<float> packed(need.packed_keys), worker(need.worker);
-    kernels.pack_keys(bound.attention, &form, head, packed.data());
-    in_steps(p.rows(), tiles.rows, [&](size_t begin, size_t end) {
-      kernels.quadratic_rows(bound.attention, form, head, begin, end, packed.data(), worker.data());
-    });
+    Guarded<float> worker(kernels.scratch(p.dim, p.waves()).worker);
+    in_steps(p.rows(), tiles.rows,
+             [&](size_t begin, size_t end) { kernels.quadratic_rows(bound.attention, form, head, begin, end, worker.data()); });
   }
   return bound.result();
 }
 
-std::vector<float> run_softmax(const Kernels& kernels, const Problem& p, float scale, std::vector<float>* class_rows, Tiles tiles) {
+std::vector<float> run_softmax(const Kernels& kernels, const Problem& p, float scale, std::vector<float>* class_rows, Tiles tiles,
+                               Statistics* statistics) {
   Bound bound(p);
-  Guarded<float> rows(p.heads * p.tokens);
-  const AttentionScratch need = kernels.scratch(p.tokens, p.dim, false);
+  Guarded<float> rows(p.heads * p.tokens), shift(p.heads * p.rows()), sum(p.heads * p.rows());
   for (size_t head = 0; head < p.heads; ++head) {
-    Guarded<float> packed(need.packed_keys), worker(need.worker);
-    kernels.pack_keys(bound.attention, nullptr, head, packed.data());
+    Guarded<float> worker(kernels.scratch(p.dim, 0).worker);
+    const RowStatistics into = statistics ? RowStatistics{shift.data() + head * p.rows(), sum.data() + head * p.rows()} : RowStatistics{};
     in_steps(p.rows(), tiles.rows, [&](size_t begin, size_t end) {
-      kernels.softmax_rows(bound.attention, scale, head, begin, end, packed.data(), class_rows ? rows.data() + head * p.tokens : nullptr,
-                           worker.data());
+      kernels.softmax_rows(bound.attention, scale, head, begin, end, class_rows ? rows.data() + head * p.tokens : nullptr, into, worker.data());
     });
   }
   if (class_rows) *class_rows = rows.values();
+  if (statistics) *statistics = {shift.values(), sum.values()};
   return bound.result();
+}
+
+std::vector<float> run_received(const Kernels& kernels, const Problem& p, float scale, Tiles tiles) {
+  Statistics statistics;
+  run_softmax(kernels, p, scale, nullptr, tiles, &statistics);
+  Bound bound(p);
+  Guarded<float> out(std::vector<float>(p.heads * p.tokens, 0.0f));
+  for (size_t head = 0; head < p.heads; ++head) {
+    Guarded<float> worker(kernels.scratch(p.dim, 0).worker);
+    const RowStatistics from{statistics.shift.data() + head * p.rows(), statistics.sum.data() + head * p.rows()};
+    in_steps(p.tokens, tiles.rows, [&](size_t begin, size_t end) {
+      kernels.received(bound.attention, scale, head, begin, end, from, out.data() + head * p.tokens, worker.data());
+    });
+  }
+  EXPECT_TRUE(out.untouched_before());
+  return out.values();
 }
 
 std::vector<float> run_class_attention(const Kernels& kernels, const Problem& p, float scale, bool by_column) {
@@ -118,6 +132,14 @@ std::vector<float> run_class_attention(const Kernels& kernels, const Problem& p,
   for (size_t head = p.heads; head-- > 0;) kernels.class_attention(bound.attention, scale, head, by_column, rows.data() + head * p.tokens);
   EXPECT_TRUE(rows.untouched_before());
   return rows.values();
+}
+
+std::vector<float> run_cube_factors(const Kernels& kernels, const Problem& p, bool keys) {
+  Bound bound(p);
+  Guarded<float> factors(p.tokens);
+  kernels.cube_factors(bound.attention, keys, factors.data());
+  EXPECT_TRUE(factors.untouched_before());
+  return factors.values();
 }
 
 std::vector<float> run_value_norms(const Kernels& kernels, const Problem& p) {

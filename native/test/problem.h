@@ -14,11 +14,12 @@ struct Problem {
   std::vector<float> qkv;            // [tokens, 3 * heads * dim]
   std::vector<int64_t> query_index;  // empty: every token
   std::vector<float> key_weight;     // empty: none
-  std::vector<int64_t> positions;    // used when length > 0
-  size_t length = 0;                 // > 0: cos1d reweighting
+  std::vector<float> query_weight;   // empty: none
+  std::vector<float> query_wave, key_wave;  // [waves, tokens]; empty: no reweighting
 
   size_t rows() const { return query_index.empty() ? tokens : query_index.size(); }
   size_t width() const { return heads * dim; }
+  size_t waves() const { return query_wave.size() / tokens; }
   float& q(size_t token, size_t head, size_t i) { return qkv[token * 3 * width() + head * dim + i]; }
   float& k(size_t token, size_t head, size_t i) { return q(token, heads + head, i); }
   float& v(size_t token, size_t head, size_t i) { return q(token, 2 * heads + head, i); }
@@ -37,12 +38,20 @@ struct Tiles {
 };
 
 std::vector<float> run_linear(const Kernels& kernels, const Problem& problem, const LinearForm& form, Tiles tiles = {});
+// A row's shift and sum, [heads, rows] each.
+struct Statistics {
+  std::vector<float> shift, sum;
+};
+
 std::vector<float> run_quadratic(const Kernels& kernels, const Problem& problem, const LinearForm& form, Tiles tiles = {});
 // class_rows: [heads, tokens], left NaN where no query row is token 0; may be null.
 std::vector<float> run_softmax(const Kernels& kernels, const Problem& problem, float scale, std::vector<float>* class_rows = nullptr,
-                               Tiles tiles = {});
+                               Tiles tiles = {}, Statistics* statistics = nullptr);
+// [heads, tokens]: the attention each key gets from all rows.
+std::vector<float> run_received(const Kernels& kernels, const Problem& problem, float scale, Tiles tiles = {});
 // [heads, tokens]
 std::vector<float> run_class_attention(const Kernels& kernels, const Problem& problem, float scale, bool by_column);
+std::vector<float> run_cube_factors(const Kernels& kernels, const Problem& problem, bool keys);
 std::vector<float> run_value_norms(const Kernels& kernels, const Problem& problem);
 
 }  // namespace coppice::test

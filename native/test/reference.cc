@@ -5,11 +5,10 @@
 namespace coppice::test {
 namespace {
 
-constexpr double kPi = 3.14159265358979323846;
-
 double phi(double x, FeatureMap map) {
-  if (map == FeatureMap::kRelu) return x < 0 ? 0 : x;
-  return x < 0 ? std::exp(x) : x + 1;
+  if (map == FeatureMap::kElu1) return x < 0 ? std::exp(x) : x + 1;
+  const double positive = x < 0 ? 0 : x;
+  return map == FeatureMap::kRelu ? positive : positive * positive * positive;
 }
 
 // softmax of one row with the relative rounding error of its weights.
@@ -59,10 +58,10 @@ constexpr double kSmallestWeight = 2e-38;
 
 }  // namespace
 
-Expected linear_reference(const Problem& p, const LinearForm& form) {
+Expected linear_reference(const Problem& p, const LinearForm& form, const Reweight& reweight) {
   Expected y;
   // Sums over tokens and over features, and a few roundings of phi (2 ulp), cosine and sine each.
-  const double steps = static_cast<double>(p.tokens + 2 * p.dim + 16);
+  const double steps = static_cast<double>(p.tokens + std::max<size_t>(p.waves(), 1) * p.dim + 20);
   for (size_t row = 0; row < p.rows(); ++row) {
     const size_t i = p.query_index.empty() ? row : static_cast<size_t>(p.query_index[row]);
     for (size_t head = 0; head < p.heads; ++head) {
@@ -71,9 +70,18 @@ Expected linear_reference(const Problem& p, const LinearForm& form) {
       for (size_t j = 0; j < p.tokens; ++j) {
         for (size_t f = 0; f < p.dim; ++f) weight[j] += phi(p.q(i, head, f), form.feature_map) * phi(p.k(j, head, f), form.feature_map);
         if (!p.key_weight.empty()) weight[j] *= p.key_weight[j];
+        if (!p.query_weight.empty()) weight[j] *= p.query_weight[i];
         mass[j] = std::abs(weight[j]);
-        if (p.length) {
-          weight[j] *= std::cos(kPi * static_cast<double>(p.positions[i] - p.positions[j]) / (2.0 * static_cast<double>(p.length)));
+        if (p.waves()) {
+          double factor = 0, factor_mass = 0;
+          for (size_t wave = 0; wave < p.waves(); ++wave) {
+            const double product = static_cast<double>(p.query_wave[wave * p.tokens + i]) * p.key_wave[wave * p.tokens + j];
+            factor += product;
+            factor_mass += std::abs(product);
+          }
+          // Where the caller knows the factor itself, the waves that stand for it are rounded too.
+          weight[j] *= reweight ? reweight(i, j) : factor;
+          mass[j] *= factor_mass;
         }
         sum += weight[j];
         sum_mass += mass[j];
@@ -136,6 +144,40 @@ Expected class_reference(const Problem& p, double scale, bool by_column) {
     }
   }
   return rows;
+}
+
+Expected received_reference(const Problem& p, double scale) {
+  Expected out{std::vector<double>(p.heads * p.tokens), std::vector<double>(p.heads * p.tokens)};
+  for (size_t row = 0; row < p.rows(); ++row) {
+    const size_t i = p.query_index.empty() ? row : static_cast<size_t>(p.query_index[row]);
+    for (size_t head = 0; head < p.heads; ++head) {
+      const Softmax s = softmax(p.tokens, p.dim, [&](size_t j, double& terms) {
+        return dot(p.dim, terms, [&](size_t f) { return scale * p.q(i, head, f) * p.k(j, head, f); }) + addend(p, j, terms);
+      });
+      for (size_t j = 0; j < p.tokens; ++j) {
+        out.value[head * p.tokens + j] += s.weight[j];
+        out.bound[head * p.tokens + j] += (s.error + kRounding * static_cast<double>(p.rows() + 2)) * s.weight[j] + kSmallestWeight;
+      }
+    }
+  }
+  return out;
+}
+
+Expected cube_factor_reference(const Problem& p, bool keys) {
+  Expected factors;
+  for (size_t j = 0; j < p.tokens; ++j) {
+    double squares = 0, sixths = 0;
+    for (size_t head = 0; head < p.heads; ++head) {
+      for (size_t f = 0; f < p.dim; ++f) {
+        const double x = keys ? p.k(j, head, f) : p.q(j, head, f), positive = x < 0 ? 0 : x;
+        squares += positive * positive;
+        sixths += std::pow(positive, 6);
+      }
+    }
+    factors.value.push_back(sixths == 0 ? 0 : std::sqrt(squares / sixths));
+    factors.bound.push_back(static_cast<double>(p.width() + 8) * kRounding * factors.value.back());
+  }
+  return factors;
 }
 
 Expected value_norm_reference(const Problem& p) {

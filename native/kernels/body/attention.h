@@ -9,243 +9,412 @@ inline size_t row_token(const Attention& a, size_t row) {
   return a.query_index ? static_cast<size_t>(a.query_index[row]) : row;
 }
 
-// Values are read in place unless a row's last vector would reach past the buffer; then a head's values are copied
-// into rows of whole vectors.
+// Values are read in place unless a row's last vector would reach past the buffer; then a block of them is copied into
+// rows of whole vectors.
 inline bool values_in_place(size_t dim) { return dim % kLanes == 0; }
 inline size_t value_row(size_t dim) { return round_up(dim, kLanes); }
 
-inline void copy_values(const Attention& a, size_t head, size_t begin, size_t end, float* out) {
+// Keys or values worked on at once.
+constexpr size_t kTokenBlock = COPPICE_TOKEN_BLOCK;
+
+struct Values {
+  const float* first;
+  size_t row;
+};
+
+inline Values value_block(const Attention& a, size_t head, size_t begin, size_t end, float* copy) {
+  if (values_in_place(a.dim)) return {value(a, begin, head), 3 * a.heads * a.dim};
   const size_t row = value_row(a.dim);
-  for (size_t token = begin; token < end; ++token, out += row) {
+  for (size_t token = begin; token < end; ++token) {
+    float* out = copy + (token - begin) * row;
     __builtin_memcpy(out, value(a, token, head), a.dim * sizeof(float));
     for (size_t i = a.dim; i < row; ++i) out[i] = 0;
   }
+  return {copy, row};
+}
+
+// A packed projection strides too far for the processor to foresee the next rows.
+inline void prefetch_row(const float* x, size_t dim) {
+  for (size_t i = 0; i < dim; i += 16) __builtin_prefetch(x + i);
 }
 
 inline Vec feature(Vec x, FeatureMap map) {
-  if (map == FeatureMap::kRelu) return x < splat(0) ? splat(0) : x;
-  return x >= splat(0) ? x + splat(1) : exp_vec(x);
+  const Vec positive = at_least(x, splat(0));
+  switch (map) {
+    case FeatureMap::kRelu: return positive;
+    case FeatureMap::kElu1: return positive + exp_negative(at_most(x, splat(0)));
+    default: return positive * positive * positive;
+  }
 }
 
 // out[i] = factor * phi(x[i])
-inline void features(const float* x, size_t n, FeatureMap map, float factor, float* out) {
+template <FeatureMap Map>
+inline void features(const float* x, size_t n, float factor, float* out) {
   size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) store(out + i, splat(factor) * feature(load(x + i), map));
-  if (i < n) store_part(out + i, splat(factor) * feature(load_part(x + i, n - i), map), n - i);
+  for (; i + kLanes <= n; i += kLanes) store(out + i, splat(factor) * feature(load(x + i), Map));
+  if (i < n) store_part(out + i, splat(factor) * feature(load_part(x + i, n - i), Map), n - i);
 }
 
-inline float divisor(const LinearForm& form, size_t dim, float weight_sum) {
-  switch (form.normalize) {
-    case Normalize::kSqrtD: return __builtin_sqrtf(static_cast<float>(dim));
-    case Normalize::kRowSum: return form.add_eps ? weight_sum + form.eps : (weight_sum < form.eps ? form.eps : weight_sum);
-    default: return 1;
+inline void features(const float* x, size_t n, FeatureMap map, float factor, float* out) {
+  switch (map) {
+    case FeatureMap::kRelu: return features<FeatureMap::kRelu>(x, n, factor, out);
+    case FeatureMap::kElu1: return features<FeatureMap::kElu1>(x, n, factor, out);
+    default: return features<FeatureMap::kReluPow3>(x, n, factor, out);
   }
 }
 
-// The tokens whose features are in cache while a summary accumulates.
-constexpr size_t kTokenBlock = 256;
-
-AttentionScratch scratch(size_t tokens, size_t dim, bool reweighted) {
-  const size_t feature_count = (reweighted ? 2 : 1) * dim;
-  const size_t panels = round_up(tokens, kPanel);
-  const size_t block = tokens < kTokenBlock ? tokens : kTokenBlock;
-  const size_t copied = values_in_place(dim) ? 0 : value_row(dim);
-  const size_t summarise = block * (kFeatureTile + copied);
-  const size_t linear_rows = kRowTile * (feature_count + 1);
-  const size_t quadratic_rows = kRowTile * (panels + dim + 1);
-  size_t worker = summarise > linear_rows ? summarise : linear_rows;
-  worker = worker > quadratic_rows ? worker : quadratic_rows;
-  return {feature_count * (value_row(dim) + 1), panels * dim + tokens * copied, worker};
+inline void scaled(const float* x, size_t n, float factor, float* out) {
+  size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(out + i, splat(factor) * load(x + i));
+  for (; i < n; ++i) out[i] = factor * x[i];
 }
 
-// summary: [features, value_row(dim)] then the key sum [features].
-void summarise(const Attention& a, const LinearForm& form, size_t head, size_t feature_begin, size_t feature_end,
-               float* summary, float* worker) {
-  const size_t row = value_row(a.dim), width = feature_end - feature_begin;
-  const bool sine_part = feature_begin >= a.dim;
-  const size_t first = sine_part ? feature_begin - a.dim : feature_begin;
-  const float* wave = sine_part ? a.sine : a.cosine;
-  const size_t feature_count = (a.cosine ? 2 : 1) * a.dim;
-  float* key_sum = summary + feature_count * row + feature_begin;
-  float* packed = worker;
-  float* copied = worker + (a.tokens < kTokenBlock ? a.tokens : kTokenBlock) * kFeatureTile;
-  for (size_t i = 0; i < width; ++i) key_sum[i] = 0;
+inline float weight_of(const float* weights, size_t token) { return weights ? weights[token] : 1; }
+
+// The factor of a row whose weights sum to `total`.
+inline float row_factor(const LinearForm& form, size_t dim, float query_weight, float total) {
+  switch (form.normalize) {
+    case Normalize::kSqrtD: return query_weight / __builtin_sqrtf(static_cast<float>(dim));
+    case Normalize::kRowSum: {
+      const float sum = query_weight * total;
+      return query_weight / (form.add_eps ? sum + form.eps : (sum < form.eps ? form.eps : sum));
+    }
+    default: return query_weight;
+  }
+}
+
+inline size_t wave_count(size_t waves) { return waves ? waves : 1; }
+
+AttentionScratch scratch(size_t dim, size_t waves) {
+  const size_t feature_count = wave_count(waves) * dim;
+  const size_t copied = values_in_place(dim) ? 0 : kTokenBlock * value_row(dim);
+  const size_t summarise = 2 * kTokenBlock * kFeatureTile + copied;
+  const size_t linear_rows = kRowTile * (feature_count + 1);
+  const size_t row_width = round_up(kRowTile, kLanes);
+  // Queries, weights of a block of keys, mapped keys, four mapped queries, shift, sum, row factors.
+  const size_t pairs = dim * row_width + kTokenBlock * (row_width + dim) + 4 * dim + (3 + waves) * row_width + copied;
+  size_t worker = summarise > linear_rows ? summarise : linear_rows;
+  worker = worker > pairs ? worker : pairs;
+  return {feature_count * (value_row(dim) + 1), worker};
+}
+
+// summary: [waves, dim, value_row(dim)] then the key sum [waves, dim].
+void summarise(const Attention& a, const LinearForm& form, size_t head, size_t feature_begin, size_t feature_end, float* summary,
+               float* worker) {
+  const size_t row = value_row(a.dim), width = feature_end - feature_begin, waves = wave_count(form.waves.count);
+  float* const mapped = worker;
+  float* const waved = mapped + kTokenBlock * kFeatureTile;
+  float* const copied = waved + kTokenBlock * kFeatureTile;
+  float* const key_sums = summary + waves * a.dim * row + feature_begin;
+  for (size_t begin = 0; begin < a.tokens; begin += kTokenBlock) {
+    const size_t end = begin + kTokenBlock < a.tokens ? begin + kTokenBlock : a.tokens, count = end - begin;
+    for (size_t t = 0; t < count; ++t) {
+      const float* k = key(a, begin + t, head) + feature_begin;
+      prefetch_row(k + kTokenBlock * 3 * a.heads * a.dim, width);
+      prefetch_row(value(a, begin + t, head) + kTokenBlock * 3 * a.heads * a.dim, a.dim);
+      features(k, width, form.feature_map, weight_of(a.key_weight, begin + t), mapped + t * width);
+    }
+    const Values values = value_block(a, head, begin, end, copied);
+    for (size_t wave = 0; wave < waves; ++wave) {
+      const float* packed = mapped;
+      if (form.waves.count) {
+        const float* factor = form.waves.key + wave * a.tokens + begin;
+        for (size_t t = 0; t < count; ++t) scaled(mapped + t * width, width, factor[t], waved + t * width);
+        packed = waved;
+      }
+      float* key_sum = key_sums + wave * a.dim;
+      const auto add_column = [&](size_t i, size_t n) {
+        Vec total = begin == 0 ? splat(0) : n == kLanes ? load(key_sum + i) : load_part(key_sum + i, n);
+        for (size_t t = 0; t < count; ++t) total += n == kLanes ? load(packed + t * width + i) : load_part(packed + t * width + i, n);
+        if (n == kLanes) {
+          store(key_sum + i, total);
+        } else {
+          store_part(key_sum + i, total, n);
+        }
+      };
+      for (size_t i = 0; i < width; i += kLanes) add_column(i, width - i < kLanes ? width - i : kLanes);
+      const Into sum{summary + (wave * a.dim + feature_begin) * row, row};
+      multiply({count, packed, 1, width, values.first, values.row}, width, row, [&](size_t r, size_t column, size_t left, Vec v) {
+        sum(r, column, left, begin == 0 ? v : sum.present(r, column, left) + v);
+      });
+    }
+  }
+}
+
+void linear_rows(const Attention& a, const LinearForm& form, size_t head, size_t row_begin, size_t row_end, const float* summary,
+                 float* worker) {
+  const size_t waves = wave_count(form.waves.count), feature_count = waves * a.dim, rows = row_end - row_begin;
+  const float* key_sum = summary + feature_count * value_row(a.dim);
+  float* const packed = worker;
+  float* const factor = worker + rows * feature_count;
+  for (size_t r = 0; r < rows; ++r) {
+    const size_t token = row_token(a, row_begin + r);
+    prefetch_row(query(a, token, head) + 8 * 3 * a.heads * a.dim, a.dim);
+    float* out = packed + r * feature_count;
+    features(query(a, token, head), a.dim, form.feature_map, 1, out);
+    // The last wave first: the others are made from the first one's place.
+    for (size_t wave = form.waves.count; wave-- > 0;) {
+      scaled(out, a.dim, form.waves.query[wave * a.tokens + token], out + wave * a.dim);
+    }
+    const float total = form.normalize == Normalize::kRowSum ? dot(out, key_sum, feature_count) : 0;
+    factor[r] = row_factor(form, a.dim, weight_of(form.query_weight, token), total);
+  }
+  const Into y{a.y + row_begin * a.heads * a.dim + head * a.dim, a.heads * a.dim};
+  multiply({feature_count, packed, feature_count, 1, summary, value_row(a.dim)}, rows, a.dim,
+           [&](size_t r, size_t column, size_t left, Vec v) { y(r, column, left, v * splat(factor[r])); });
+}
+
+// A tile of query rows against blocks of keys. Weights stand key by key, so that a vector holds one key's weights of
+// several rows: sums and shifts of rows need no work across lanes, and keys are read where they lie.
+struct PairTile {
+  size_t rows, width;  // width: rows in whole vectors; the surplus repeats nothing and is never stored
+  float* queries;      // [dim, width]
+  float* weights;      // [kTokenBlock, width]
+  float* mapped;       // [kTokenBlock, dim] keys
+  float* shift;        // [width]
+  float* sum;          // [width]
+  float* wave;         // [waves + 1, width]
+  float* copied;
+};
+
+#if COPPICE_LANES > 1
+typedef float Quad __attribute__((vector_size(16)));
+typedef float UnalignedQuad __attribute__((vector_size(16), aligned(4), may_alias));
+typedef uint32_t QuadBits __attribute__((vector_size(16)));
+inline Quad load_quad(const float* p) { return *reinterpret_cast<const UnalignedQuad*>(p); }
+inline void store_quad(float* p, Quad q) { *reinterpret_cast<UnalignedQuad*>(p) = q; }
+// out[i * width + r] = rows[r * dim + i] for four rows.
+inline void transpose_four(const float* rows, size_t dim, size_t width, float* out) {
+  size_t i = 0;
+  for (; i + 4 <= dim; i += 4) {
+    const Quad a = load_quad(rows + i), b = load_quad(rows + dim + i), c = load_quad(rows + 2 * dim + i), d = load_quad(rows + 3 * dim + i);
+    const Quad ab_low = __builtin_shuffle(a, b, QuadBits{0, 4, 1, 5}), ab_high = __builtin_shuffle(a, b, QuadBits{2, 6, 3, 7});
+    const Quad cd_low = __builtin_shuffle(c, d, QuadBits{0, 4, 1, 5}), cd_high = __builtin_shuffle(c, d, QuadBits{2, 6, 3, 7});
+    store_quad(out + i * width, __builtin_shuffle(ab_low, cd_low, QuadBits{0, 1, 4, 5}));
+    store_quad(out + (i + 1) * width, __builtin_shuffle(ab_low, cd_low, QuadBits{2, 3, 6, 7}));
+    store_quad(out + (i + 2) * width, __builtin_shuffle(ab_high, cd_high, QuadBits{0, 1, 4, 5}));
+    store_quad(out + (i + 3) * width, __builtin_shuffle(ab_high, cd_high, QuadBits{2, 3, 6, 7}));
+  }
+  for (; i < dim; ++i) {
+    for (size_t r = 0; r < 4; ++r) out[i * width + r] = rows[r * dim + i];
+  }
+}
+constexpr size_t kTransposed = 4;
+#else
+inline void transpose_four(const float* rows, size_t dim, size_t width, float* out) {
+  for (size_t i = 0; i < dim; ++i) out[i * width] = rows[i];
+}
+constexpr size_t kTransposed = 1;
+#endif
+
+// map(token, out) writes a token's [dim] queries as the product wants them.
+template <class Map>
+inline PairTile pair_tile(const Attention& a, size_t row_begin, size_t row_end, size_t waves, float* worker, const Map& map) {
+  PairTile t;
+  t.rows = row_end - row_begin;
+  t.width = round_up(t.rows, kLanes);
+  t.queries = worker;
+  t.weights = t.queries + a.dim * t.width;
+  t.mapped = t.weights + kTokenBlock * t.width;
+  t.shift = t.mapped + kTokenBlock * a.dim;
+  t.sum = t.shift + t.width;
+  t.wave = t.sum + t.width;
+  float* four = t.wave + (waves + 1) * t.width;
+  t.copied = four + 4 * a.dim;
+  for (size_t r = 0; r < t.width; r += kTransposed) {
+    for (size_t i = 0; i < kTransposed; ++i) {
+      float* out = four + i * a.dim;
+      if (r + i < t.rows) {
+        map(row_token(a, row_begin + r + i), out);
+      } else {
+        for (size_t j = 0; j < a.dim; ++j) out[j] = 0;
+      }
+    }
+    transpose_four(four, a.dim, t.width, t.queries + r);
+  }
+  for (size_t r = 0; r < t.width; r += kLanes) store(t.sum + r, splat(0));
+  return t;
+}
+
+// y (+)= weights^T v for the keys begin..end; the last block multiplies each row by its factor.
+inline void mix_values(const Attention& a, const PairTile& t, size_t head, size_t row_begin, size_t begin, size_t end, const float* factor) {
+  const Values values = value_block(a, head, begin, end, t.copied);
+  const Into y{a.y + row_begin * a.heads * a.dim + head * a.dim, a.heads * a.dim};
+  const bool last = end == a.tokens;
+  multiply({end - begin, t.weights, 1, t.width, values.first, values.row}, t.rows, a.dim, [&](size_t r, size_t column, size_t left, Vec v) {
+    if (begin > 0) v += y.present(r, column, left);
+    y(r, column, left, last ? v * splat(factor[r]) : v);
+  });
+}
+
+void quadratic_rows(const Attention& a, const LinearForm& form, size_t head, size_t row_begin, size_t row_end, float* worker) {
+  const Waves& waves = form.waves;
+  const PairTile t = pair_tile(a, row_begin, row_end, waves.count, worker,
+                               [&](size_t token, float* out) { features(query(a, token, head), a.dim, form.feature_map, 1, out); });
+  for (size_t wave = 0; wave < waves.count; ++wave) {
+    float* out = t.wave + wave * t.width;
+    for (size_t r = 0; r < t.width; ++r) out[r] = r < t.rows ? waves.query[wave * a.tokens + row_token(a, row_begin + r)] : 0;
+  }
+  float* factor = t.wave + waves.count * t.width;
   for (size_t begin = 0; begin < a.tokens; begin += kTokenBlock) {
     const size_t end = begin + kTokenBlock < a.tokens ? begin + kTokenBlock : a.tokens;
-    for (size_t token = begin; token < end; ++token) {
-      const float weight = (a.key_weight ? a.key_weight[token] : 1) * (wave ? wave[token] : 1);
-      float* out = packed + (token - begin) * width;
-      features(key(a, token, head) + first, width, form.feature_map, weight, out);
-      for (size_t i = 0; i < width; ++i) key_sum[i] += out[i];
+    for (size_t j = begin; j < end; ++j) {
+      features(key(a, j, head), a.dim, form.feature_map, weight_of(a.key_weight, j), t.mapped + (j - begin) * a.dim);
     }
-    Product product{end - begin, packed, 1, width, value(a, begin, head), 3 * a.heads * a.dim,
-                    summary + feature_begin * row, row, nullptr, begin > 0};
-    if (!values_in_place(a.dim)) {
-      copy_values(a, head, begin, end, copied);
-      product.b = copied;
-      product.b_step = row;
+    multiply({a.dim, t.mapped, a.dim, 1, t.queries, t.width}, end - begin, t.width, [&](size_t j, size_t r, size_t, Vec v) {
+      if (waves.count) {
+        Vec wave = splat(0);
+        for (size_t w = 0; w < waves.count; ++w) wave += splat(waves.key[w * a.tokens + begin + j]) * load(t.wave + w * t.width + r);
+        v *= wave;
+      }
+      store(t.weights + j * t.width + r, v);
+      store(t.sum + r, load(t.sum + r) + v);
+    });
+    if (end == a.tokens) {
+      for (size_t r = 0; r < t.rows; ++r) {
+        factor[r] = row_factor(form, a.dim, weight_of(form.query_weight, row_token(a, row_begin + r)), t.sum[r]);
+      }
     }
-    multiply(product, width, row);
+    mix_values(a, t, head, row_begin, begin, end, factor);
   }
 }
 
-void linear_rows(const Attention& a, const LinearForm& form, size_t head, size_t row_begin, size_t row_end,
-                 const float* summary, float* worker) {
-  const size_t feature_count = (a.cosine ? 2 : 1) * a.dim, rows = row_end - row_begin;
-  const float* key_sum = summary + feature_count * value_row(a.dim);
-  float* packed = worker;
-  float* row_scale = worker + rows * feature_count;
-  for (size_t r = 0; r < rows; ++r) {
-    const size_t token = row_token(a, row_begin + r);
-    float* out = packed + r * feature_count;
-    if (a.cosine) {
-      features(query(a, token, head), a.dim, form.feature_map, 1, out);
-      for (size_t i = 0; i < a.dim; ++i) {
-        const float x = out[i];
-        out[i] = x * a.cosine[token];
-        out[a.dim + i] = x * a.sine[token];
-      }
-    } else {
-      features(query(a, token, head), a.dim, form.feature_map, 1, out);
-    }
-    const float weight_sum = form.normalize == Normalize::kRowSum ? dot(out, key_sum, feature_count) : 0;
-    row_scale[r] = 1 / divisor(form, a.dim, weight_sum);
-  }
-  multiply({feature_count, packed, feature_count, 1, summary, value_row(a.dim), a.y + row_begin * a.heads * a.dim + head * a.dim,
-            a.heads * a.dim, row_scale, false},
-           rows, a.dim);
+constexpr float kLog2E = 1.44269504f;
+
+// finish(key - begin, row, logits in units of log 2) for keys begin..end.
+template <class Finish>
+inline void logits(const Attention& a, const PairTile& t, size_t head, size_t begin, size_t end, const Finish& finish) {
+  multiply({a.dim, key(a, begin, head), 3 * a.heads * a.dim, 1, t.queries, t.width}, end - begin, t.width,
+           [&](size_t j, size_t r, size_t, Vec v) {
+             if (a.key_weight) v += splat(kLog2E * a.key_weight[begin + j]);
+             finish(j, r, v);
+           });
 }
 
-// packed_keys: panels of kPanel tokens, each [dim, kPanel] with zeros past the last token, then copied values if any.
-void pack_keys(const Attention& a, const LinearForm* form, size_t head, float* packed_keys) {
-  for (size_t first = 0; first < a.tokens; first += kPanel) {
-    float* panel = packed_keys + first * a.dim;
-    for (size_t j = 0; j < kPanel; ++j) {
-      const size_t token = first + j;
-      if (token >= a.tokens) {
-        for (size_t i = 0; i < a.dim; ++i) panel[i * kPanel + j] = 0;
-        continue;
-      }
-      const float* k = key(a, token, head);
-      if (form) {
-        const float weight = a.key_weight ? a.key_weight[token] : 1;
-        float mapped[kLanes];
-        for (size_t i = 0; i < a.dim; i += kLanes) {
-          const size_t n = a.dim - i < kLanes ? a.dim - i : kLanes;
-          features(k + i, n, form->feature_map, weight, mapped);
-          for (size_t l = 0; l < n; ++l) panel[(i + l) * kPanel + j] = mapped[l];
+// shift[row] = the largest logit of the keys begin..end, or of those and the present shift.
+inline void raise_shift(const Attention& a, const PairTile& t, size_t head, size_t begin, size_t end, bool first) {
+  logits(a, t, head, begin, end, [&](size_t j, size_t r, Vec v) { store(t.weights + j * t.width + r, v); });
+  for (size_t r = 0; r < t.width; r += kLanes) {
+    // Not -inf: keys of size 0 alone would give inf - inf, where the sum of no weights is meant.
+    Vec top = first ? splat(-1e30f) : load(t.shift + r);
+    for (size_t j = 0; j < end - begin; ++j) top = at_least(load(t.weights + j * t.width + r), top);
+    store(t.shift + r, top);
+  }
+}
+
+inline void soften(const PairTile& t, size_t j, size_t r, Vec logit) {
+  const Vec weight = exp2_vec(logit - load(t.shift + r));
+  store(t.weights + j * t.width + r, weight);
+  store(t.sum + r, load(t.sum + r) + weight);
+}
+
+// A row's weights are relative to the largest logit of its first block of keys. Where a later key exceeds that by a factor
+// of 2^30 the tile is done again with the exact maximum: float32 could overflow in the sums.
+constexpr float kSumLimit = 1073741824.0f;
+
+void softmax_rows(const Attention& a, float scale, size_t head, size_t row_begin, size_t row_end, float* class_row,
+                  const RowStatistics& statistics, float* worker) {
+  const PairTile t = pair_tile(a, row_begin, row_end, 0, worker,
+                               [&](size_t token, float* out) { scaled(query(a, token, head), a.dim, kLog2E * scale, out); });
+  float* factor = t.wave;
+  const size_t first_end = kTokenBlock < a.tokens ? kTokenBlock : a.tokens;
+  bool exact = first_end == a.tokens;
+  raise_shift(a, t, head, 0, first_end, true);
+  for (;;) {
+    for (size_t begin = 0; begin < a.tokens; begin += kTokenBlock) {
+      const size_t end = begin + kTokenBlock < a.tokens ? begin + kTokenBlock : a.tokens;
+      if (begin == 0) {
+        for (size_t j = 0; j < end; ++j) {
+          for (size_t r = 0; r < t.width; r += kLanes) soften(t, j, r, load(t.weights + j * t.width + r));
         }
       } else {
-        for (size_t i = 0; i < a.dim; ++i) panel[i * kPanel + j] = k[i];
+        logits(a, t, head, begin, end, [&](size_t j, size_t r, Vec v) { soften(t, j, r, v); });
       }
+      if (end == a.tokens) {
+        for (size_t r = 0; r < t.rows; ++r) factor[r] = 1 / t.sum[r];
+      }
+      for (size_t r = 0; r < t.rows && class_row; ++r) {
+        if (row_token(a, row_begin + r) != 0) continue;
+        for (size_t j = begin; j < end; ++j) class_row[j] = t.weights[(j - begin) * t.width + r];
+      }
+      mix_values(a, t, head, row_begin, begin, end, factor);
+    }
+    bool fits = true;
+    for (size_t r = 0; r < t.rows; ++r) fits = fits && t.sum[r] <= kSumLimit;
+    if (fits || exact) break;
+    exact = true;
+    for (size_t begin = kTokenBlock; begin < a.tokens; begin += kTokenBlock) {
+      raise_shift(a, t, head, begin, begin + kTokenBlock < a.tokens ? begin + kTokenBlock : a.tokens, false);
+    }
+    logits(a, t, head, 0, first_end, [&](size_t j, size_t r, Vec v) { store(t.weights + j * t.width + r, v); });
+    for (size_t r = 0; r < t.width; r += kLanes) store(t.sum + r, splat(0));
+  }
+  for (size_t r = 0; r < t.rows; ++r) {
+    if (class_row && row_token(a, row_begin + r) == 0) scaled(class_row, a.tokens, factor[r], class_row);
+    if (statistics.shift) {
+      statistics.shift[row_begin + r] = t.shift[r];
+      statistics.sum[row_begin + r] = t.sum[r];
     }
   }
-  if (!values_in_place(a.dim)) copy_values(a, head, 0, a.tokens, packed_keys + round_up(a.tokens, kPanel) * a.dim);
 }
 
-// weights[rows, panels] = a b for the rows' (mapped) queries and all packed keys.
-inline void row_weights(const Attention& a, const float* queries, size_t query_row, size_t rows, const float* packed_keys, float* weights) {
-  const size_t panels = round_up(a.tokens, kPanel);
-  for (size_t first = 0; first < panels; first += kPanel) {
-    multiply({a.dim, queries, query_row, 1, packed_keys + first * a.dim, kPanel, weights + first, panels, nullptr, false}, rows, kPanel);
-  }
-}
-
-inline void mix_values(const Attention& a, size_t head, size_t row_begin, size_t rows, const float* packed_keys, const float* weights,
-                       const float* row_scale) {
-  const size_t panels = round_up(a.tokens, kPanel);
-  const bool in_place = values_in_place(a.dim);
-  multiply({a.tokens, weights, panels, 1, in_place ? value(a, 0, head) : packed_keys + panels * a.dim,
-            in_place ? 3 * a.heads * a.dim : value_row(a.dim), a.y + row_begin * a.heads * a.dim + head * a.dim, a.heads * a.dim, row_scale,
-            false},
-           rows, a.dim);
-}
-
-void quadratic_rows(const Attention& a, const LinearForm& form, size_t head, size_t row_begin, size_t row_end, const float* packed_keys,
-                    float* worker) {
-  const size_t rows = row_end - row_begin, panels = round_up(a.tokens, kPanel);
-  float* weights = worker;
-  float* queries = weights + kRowTile * panels;
-  float* row_scale = queries + kRowTile * a.dim;
-  for (size_t r = 0; r < rows; ++r) features(query(a, row_token(a, row_begin + r), head), a.dim, form.feature_map, 1, queries + r * a.dim);
-  row_weights(a, queries, a.dim, rows, packed_keys, weights);
-  for (size_t r = 0; r < rows; ++r) {
-    float* w = weights + r * panels;
-    const size_t token = row_token(a, row_begin + r);
-    float total = 0;
-    for (size_t j = 0; j < a.tokens; ++j) {
-      if (a.cosine) w[j] *= a.cosine[token] * a.cosine[j] + a.sine[token] * a.sine[j];
-      total += w[j];
+void received(const Attention& a, float scale, size_t head, size_t key_begin, size_t key_end, const RowStatistics& statistics, float* out,
+              float* worker) {
+  for (size_t row_begin = 0; row_begin < a.rows; row_begin += kRowTile) {
+    const size_t row_end = row_begin + kRowTile < a.rows ? row_begin + kRowTile : a.rows;
+    const PairTile t = pair_tile(a, row_begin, row_end, 0, worker,
+                                 [&](size_t token, float* q) { scaled(query(a, token, head), a.dim, kLog2E * scale, q); });
+    float* factor = t.wave;
+    for (size_t r = 0; r < t.width; ++r) {
+      t.shift[r] = r < t.rows ? statistics.shift[row_begin + r] : 0;
+      factor[r] = r < t.rows ? 1 / statistics.sum[row_begin + r] : 0;
     }
-    row_scale[r] = 1 / divisor(form, a.dim, total);
+    logits(a, t, head, key_begin, key_end, [&](size_t j, size_t r, Vec v) { soften(t, j, r, v); });
+    for (size_t j = key_begin; j < key_end; ++j) out[j] += dot(t.weights + (j - key_begin) * t.width, factor, t.width);
   }
-  mix_values(a, head, row_begin, rows, packed_keys, weights, row_scale);
 }
 
-// x[0..n) = exp(x - max x); returns the sum.
-inline float exponentials(float* x, size_t n) {
-  Vec top = splat(x[0]);
+// x[0..n) = 2^(x - max x); returns the sum.
+inline float powers(float* x, size_t n) {
+  float top = -1e30f;
+  for (size_t i = 0; i < n; ++i) top = x[i] > top ? x[i] : top;
+  Vec total = splat(0);
   size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
-    const Vec v = load(x + i);
-    top = v > top ? v : top;
-  }
-  float max = lane(top, 0);
-  for (size_t l = 1; l < kLanes; ++l) max = lane(top, l) > max ? lane(top, l) : max;
-  for (; i < n; ++i) max = x[i] > max ? x[i] : max;
-  // All logits -inf (every key has size 0): exp(-inf + inf) would be NaN where the sum of no weights is meant.
-  if (max == -__builtin_inff()) max = 0;
-  Vec total = splat(0);
-  i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    const Vec e = exp_vec(load(x + i) - splat(max));
+    const Vec e = exp2_vec(load(x + i) - splat(top));
     store(x + i, e);
     total += e;
   }
-  if (i < n) {
-    store_part(x + i, exp_vec(load_part(x + i, n - i) - splat(max)), n - i);
-    float rest = 0;
-    for (; i < n; ++i) rest += x[i];
-    return sum(total) + rest;
-  }
-  return sum(total);
-}
-
-void softmax_rows(const Attention& a, float scale, size_t head, size_t row_begin, size_t row_end, const float* packed_keys, float* class_row,
-                  float* worker) {
-  const size_t rows = row_end - row_begin, panels = round_up(a.tokens, kPanel);
-  float* weights = worker;
-  float* queries = weights + kRowTile * panels;
-  float* row_scale = queries + kRowTile * a.dim;
-  for (size_t r = 0; r < rows; ++r) {
-    const float* q = query(a, row_token(a, row_begin + r), head);
-    for (size_t i = 0; i < a.dim; ++i) queries[r * a.dim + i] = scale * q[i];
-  }
-  row_weights(a, queries, a.dim, rows, packed_keys, weights);
-  for (size_t r = 0; r < rows; ++r) {
-    float* w = weights + r * panels;
-    if (a.key_weight) {
-      for (size_t j = 0; j < a.tokens; ++j) w[j] += a.key_weight[j];
-    }
-    row_scale[r] = 1 / exponentials(w, a.tokens);
-    if (class_row && row_token(a, row_begin + r) == 0) {
-      for (size_t j = 0; j < a.tokens; ++j) class_row[j] = w[j] * row_scale[r];
-    }
-  }
-  mix_values(a, head, row_begin, rows, packed_keys, weights, row_scale);
+  float rest = 0;
+  if (i < n) store_part(x + i, exp2_vec(load_part(x + i, n - i) - splat(top)), n - i);
+  for (; i < n; ++i) rest += x[i];
+  return sum(total) + rest;
 }
 
 void class_attention(const Attention& a, float scale, size_t head, bool by_column, float* out) {
   const float* fixed = by_column ? key(a, 0, head) : query(a, 0, head);
   for (size_t j = 0; j < a.tokens; ++j) {
-    out[j] = scale * dot(fixed, by_column ? query(a, j, head) : key(a, j, head), a.dim);
-    if (a.key_weight) out[j] += a.key_weight[j];
+    out[j] = kLog2E * scale * dot(fixed, by_column ? query(a, j, head) : key(a, j, head), a.dim);
+    if (a.key_weight) out[j] += kLog2E * a.key_weight[j];
   }
-  const float factor = 1 / exponentials(out, a.tokens);
-  for (size_t j = 0; j < a.tokens; ++j) out[j] *= factor;
+  scaled(out, a.tokens, 1 / powers(out, a.tokens), out);
 }
 
 void value_norms(const Attention& a, float* out) {
   const size_t width = a.heads * a.dim;
   for (size_t j = 0; j < a.tokens; ++j) out[j] = __builtin_sqrtf(dot(value(a, j, 0), value(a, j, 0), width));
+}
+
+void cube_factors(const Attention& a, bool keys, float* out) {
+  const size_t width = a.heads * a.dim;
+  for (size_t j = 0; j < a.tokens; ++j) {
+    const float* x = keys ? key(a, j, 0) : query(a, j, 0);
+    float squares = 0, sixths = 0;
+    for (size_t i = 0; i < width; ++i) {
+      const float positive = x[i] < 0 ? 0 : x[i], square = positive * positive;
+      squares += square;
+      sixths += square * square * square;
+    }
+    out[j] = sixths == 0 ? 0 : __builtin_sqrtf(squares / sixths);
+  }
 }

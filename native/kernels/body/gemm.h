@@ -13,17 +13,32 @@ struct Product {
   size_t a_row, a_step;
   const float* b;  // element (step, column) at b[step * b_step + column]; readable up to a whole vector of columns
   size_t b_step;
-  float* c;  // element (row, column) at c[row * c_row + column]
+};
+
+// What becomes of a finished vector: finish(row, column, left, value), of which the first `left` lanes exist.
+// The usual finish: c[row * c_row + column] = value.
+struct Into {
+  float* c;
   size_t c_row;
-  const float* row_scale;  // factor of each row of the result; null: 1
-  bool accumulate;         // add to c instead of replacing it
+  void operator()(size_t row, size_t column, size_t left, Vec value) const {
+    float* out = c + row * c_row + column;
+    if (left >= kLanes) {
+      store(out, value);
+    } else {
+      store_part(out, value, left);
+    }
+  }
+  Vec present(size_t row, size_t column, size_t left) const {
+    const float* out = c + row * c_row + column;
+    return left >= kLanes ? load(out) : load_part(out, left);
+  }
 };
 
 #define COPPICE_EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)
 
 // Rows x (Vectors * kLanes) of c at (row, column); `columns` of them exist.
-template <size_t Rows, size_t Vectors>
-inline void tile(const Product& p, size_t row, size_t column, size_t columns) {
+template <size_t Rows, size_t Vectors, class Finish>
+inline void tile(const Product& p, size_t row, size_t column, size_t columns, const Finish& finish) {
   const float* b = p.b + column;
 #define COPPICE_DECLARE(r)                                                 \
   Vec c##r##0 = splat(0), c##r##1 = splat(0), c##r##2 = splat(0), c##r##3 = splat(0); \
@@ -36,59 +51,59 @@ inline void tile(const Product& p, size_t row, size_t column, size_t columns) {
     const Vec b0 = load(b);
     Vec b1 = b0, b2 = b0, b3 = b0;
     if constexpr (Vectors > 1) b1 = load(b + kLanes);
-    if constexpr (Vectors > 2) b2 = load(b + 2 * kLanes), b3 = load(b + 3 * kLanes);
+    if constexpr (Vectors > 2) b2 = load(b + 2 * kLanes);
+    if constexpr (Vectors > 3) b3 = load(b + 3 * kLanes);
     (void)b1, (void)b2, (void)b3;
 #define COPPICE_MULTIPLY(r)                                              \
   if constexpr (Rows > r) {                                              \
     const Vec x = splat(a##r[at]);                                       \
     c##r##0 += x * b0;                                                   \
     if constexpr (Vectors > 1) c##r##1 += x * b1;                        \
-    if constexpr (Vectors > 2) c##r##2 += x * b2, c##r##3 += x * b3;     \
+    if constexpr (Vectors > 2) c##r##2 += x * b2;                        \
+    if constexpr (Vectors > 3) c##r##3 += x * b3;                        \
   }
     COPPICE_EACH_ROW(COPPICE_MULTIPLY)
 #undef COPPICE_MULTIPLY
   }
-  auto finish = [&](size_t r, size_t vector, Vec value) {
-    if (p.row_scale) value *= splat(p.row_scale[row + r]);
-    float* c = p.c + (row + r) * p.c_row + column + vector * kLanes;
-    const size_t left = columns - vector * kLanes;
-    if (left >= kLanes) {
-      store(c, p.accumulate ? load(c) + value : value);
-    } else {
-      store_part(c, p.accumulate ? load_part(c, left) + value : value, left);
-    }
-  };
-#define COPPICE_FINISH(r)                                                                     \
-  if constexpr (Rows > r) {                                                                   \
-    finish(r, 0, c##r##0);                                                                    \
-    if constexpr (Vectors > 1) finish(r, 1, c##r##1);                                         \
-    if constexpr (Vectors > 2) finish(r, 2, c##r##2), finish(r, 3, c##r##3);                  \
+#define COPPICE_PUT(r, v) finish(row + r, column + v * kLanes, columns - v * kLanes, c##r##v)
+#define COPPICE_FINISH(r)                                        \
+  if constexpr (Rows > r) {                                      \
+    COPPICE_PUT(r, 0);                                           \
+    if constexpr (Vectors > 1) COPPICE_PUT(r, 1);                \
+    if constexpr (Vectors > 2) COPPICE_PUT(r, 2);                \
+    if constexpr (Vectors > 3) COPPICE_PUT(r, 3);                \
   }
   COPPICE_EACH_ROW(COPPICE_FINISH)
+#undef COPPICE_PUT
 #undef COPPICE_FINISH
 }
 #undef COPPICE_EACH_ROW
 
-template <size_t Vectors>
-inline void tile_columns(const Product& p, size_t rows, size_t column, size_t columns) {
+template <size_t Vectors, class Finish>
+inline void tile_columns(const Product& p, size_t rows, size_t column, size_t columns, const Finish& finish) {
   size_t row = 0;
-  for (; row + kTileRows <= rows; row += kTileRows) tile<kTileRows, Vectors>(p, row, column, columns);
+  for (; row + kTileRows <= rows; row += kTileRows) tile<kTileRows, Vectors>(p, row, column, columns, finish);
   switch (rows - row) {
-    case 5: return tile<5, Vectors>(p, row, column, columns);
-    case 4: return tile<4, Vectors>(p, row, column, columns);
-    case 3: return tile<3, Vectors>(p, row, column, columns);
-    case 2: return tile<2, Vectors>(p, row, column, columns);
-    case 1: return tile<1, Vectors>(p, row, column, columns);
+    case 5: return tile<5, Vectors>(p, row, column, columns, finish);
+    case 4: return tile<4, Vectors>(p, row, column, columns, finish);
+    case 3: return tile<3, Vectors>(p, row, column, columns, finish);
+    case 2: return tile<2, Vectors>(p, row, column, columns, finish);
+    case 1: return tile<1, Vectors>(p, row, column, columns, finish);
     default: return;
   }
 }
 
-// c[rows, columns] = row_scale * (a b) (+ c).
-inline void multiply(const Product& p, size_t rows, size_t columns) {
+// finish(a b) for rows x columns.
+template <class Finish>
+inline void multiply(const Product& p, size_t rows, size_t columns, const Finish& finish) {
   size_t column = 0;
   for (; columns - column > kPanel - kLanes && column < columns; column += kPanel) {
-    tile_columns<kTileVectors>(p, rows, column, columns - column);
+    tile_columns<kTileVectors>(p, rows, column, columns - column, finish);
   }
-  for (; column < columns && columns - column > kLanes; column += 2 * kLanes) tile_columns<2>(p, rows, column, columns - column);
-  if (column < columns) tile_columns<1>(p, rows, column, columns - column);
+  switch ((columns - column + kLanes - 1) / kLanes) {
+    case 3: return tile_columns<3>(p, rows, column, columns - column, finish);
+    case 2: return tile_columns<2>(p, rows, column, columns - column, finish);
+    case 1: return tile_columns<1>(p, rows, column, columns - column, finish);
+    default: return;
+  }
 }

@@ -5,14 +5,14 @@ constexpr size_t kLanes = COPPICE_LANES;
 
 #if COPPICE_LANES == 1
 using Vec = float;
-using IntVec = int32_t;
+using Bits = uint32_t;
 inline Vec splat(float x) { return x; }
 inline Vec load(const float* p) { return *p; }
 inline void store(float* p, Vec v) { *p = v; }
 inline float lane(Vec v, size_t) { return v; }
 #else
 typedef float Vec __attribute__((vector_size(COPPICE_LANES * 4)));
-typedef int32_t IntVec __attribute__((vector_size(COPPICE_LANES * 4)));
+typedef uint32_t Bits __attribute__((vector_size(COPPICE_LANES * 4)));
 typedef float UnalignedVec __attribute__((vector_size(COPPICE_LANES * 4), aligned(4), may_alias));
 inline Vec splat(float x) { return x - Vec{}; }
 inline Vec load(const float* p) { return *reinterpret_cast<const UnalignedVec*>(p); }
@@ -35,11 +35,24 @@ inline void store_part(float* p, Vec v, size_t n) {
   __builtin_memcpy(p, all, n * sizeof(float));
 }
 
-inline float sum(Vec v) {
-  float total = 0;
-  for (size_t i = 0; i < kLanes; ++i) total += lane(v, i);
-  return total;
+#if COPPICE_LANES == 1
+inline float sum(Vec v) { return v; }
+#else
+// In halves, so that the additions of several rows overlap.
+template <size_t Step>
+inline Vec fold(Vec v) {
+  Bits other{};
+  for (size_t i = 0; i < kLanes; ++i) other[i] = static_cast<uint32_t>((i + Step) % kLanes);
+  v += __builtin_shuffle(v, other);
+  if constexpr (Step > 1) v = fold<Step / 2>(v);
+  return v;
 }
+inline float sum(Vec v) { return fold<kLanes / 2>(v)[0]; }
+#endif
+
+// A NaN in x stays.
+inline Vec at_least(Vec x, Vec low) { return x < low ? low : x; }
+inline Vec at_most(Vec x, Vec high) { return x > high ? high : x; }
 
 template <class To, class From>
 inline To bits(From from) {
@@ -49,24 +62,34 @@ inline To bits(From from) {
   return to;
 }
 
-// e^x to 2 ulp for x in -87..88; below it gives about 1e-38, above about 2e38. NaN stays NaN.
-inline Vec exp_vec(Vec x) {
-  x = x < splat(-87.0f) ? splat(-87.0f) : x;
-  x = x > splat(88.0f) ? splat(88.0f) : x;
-  const Vec magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer in the low mantissa bits
-  const Vec shifted = x * splat(1.44269504f) + magic;
-  const Vec n = shifted - magic;
-  const Vec r = (x - n * splat(0.693145752f)) - n * splat(1.42860677e-6f);  // ln 2 in two parts: the first product is exact
-  // Taylor polynomial on |r| <= ln(2)/2: the first omitted term, r^8/8!, is below 6e-9.
-  Vec p = splat(1.0f / 5040);
-  p = p * r + splat(1.0f / 720);
-  p = p * r + splat(1.0f / 120);
-  p = p * r + splat(1.0f / 24);
-  p = p * r + splat(1.0f / 6);
-  p = p * r + splat(0.5f);
-  p = p * r + splat(1.0f);
-  p = p * r + splat(1.0f);
-  return bits<Vec>(bits<IntVec>(p) + ((bits<IntVec>(shifted) - bits<IntVec>(magic)) << 23));
+// 1.5 * 2^23: adding it to a float rounds to a whole number, which then lies in the low bits of the mantissa.
+constexpr float kMagic = 12582912.0f;
+
+// 2^n 2^r for r in -1/2..1/2 and a whole n in -126..127, given as kMagic + n.
+inline Vec power_of_two(Vec shifted, Vec r) {
+  // Minimax polynomial of degree 5 with the constant term 1: relative error 1e-07.
+  Vec p = splat(1.3264727e-03f);
+  p = p * r + splat(9.671513e-03f);
+  p = p * r + splat(0.055507336f);
+  p = p * r + splat(0.24022242f);
+  p = p * r + splat(0.693147f);
+  // A product, not a sum in the exponent: it keeps any NaN.
+  const Vec scale = bits<Vec>((bits<Bits>(shifted) << 23) + 0x3f800000u);
+  return (p * r) * scale + scale;
+}
+
+// 2^x to 2 ulp for x in -126..127; below it gives 2^-126, above 2^127. NaN stays NaN.
+inline Vec exp2_vec(Vec x) {
+  x = at_most(at_least(x, splat(-126.0f)), splat(127.0f));
+  const Vec shifted = x + splat(kMagic);
+  return power_of_two(shifted, x - (shifted - splat(kMagic)));
+}
+
+// e^x for x <= 0, to 2 ulp and one more for each unit of |x|; below -87 it gives about 1e-38. NaN stays NaN.
+inline Vec exp_negative(Vec x) {
+  x = at_least(x, splat(-87.0f));
+  const Vec shifted = x * splat(1.44269504f) + splat(kMagic);
+  return power_of_two(shifted, x * splat(1.44269504f) - (shifted - splat(kMagic)));
 }
 
 inline float dot(const float* a, const float* b, size_t n) {
