@@ -20,6 +20,7 @@ CASES = {
     "landscape-reduced-and-cropped": ((200, 160), Preprocessing(80, 72, **IMAGENET)),
     "odd-margin": ((45, 20), Preprocessing(20, 17, **IMAGENET)),
     "tall-and-enlarged": ((8, 300), Preprocessing(24, 20)),
+    "tall-and-reduced": ((30, 80), Preprocessing(16, 16)),
     "wide-and-enlarged": ((61, 5), Preprocessing(16, 16, **IMAGENET)),
     "same-size": ((24, 24), Preprocessing(24, 24)),
     "one-pixel": ((1, 1), Preprocessing(9, 7)),

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -29,28 +28,54 @@ console = Console(stderr=True)
 DEFAULT_RUNGS = {"full": 1.0, "high": 0.9, "medium": 0.7, "low": 0.5, "lowest": 0.3}
 
 
-def _blocks(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(",") if part.strip())
+def _numbers(option: str, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise typer.BadParameter(f"expected whole numbers as in 3,6,9, found {text!r}", param_hint=option) from None
 
 
 def _rung(text: str) -> Rung:
-    name, _, counts = text.partition("=")
-    return Rung(name, _blocks(counts))
+    name, equals, counts = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"expected NAME=COUNT,COUNT, found {text!r}", param_hint="--rung")
+    return Rung(name, _numbers("--rung", counts))
 
 
 def _configured(preset: str, linear: str | None, reduce_at: str | None, fuse: bool) -> ViTConfig:
     if preset not in PRESETS:
-        raise BundleError(f"--preset must be one of {', '.join(PRESETS)}, found {preset!r}.")
+        raise typer.BadParameter(f"expected one of {', '.join(PRESETS)}, found {preset!r}", param_hint="--preset")
     config = PRESETS[preset]
+    changes: dict = {"fuse_pruned": fuse}
     if linear is not None:
-        chosen = set(_blocks(linear))
+        chosen = _numbers("--linear", linear)
+        if not set(chosen) <= set(range(config.depth)):
+            raise typer.BadParameter(
+                f"{preset} has blocks 0..{config.depth - 1}, found {linear}", param_hint="--linear"
+            )
         form = Attention("linear", feature_map="elu1", reweight="cos1d", normalize="row_sum")
-        config = dataclasses.replace(
-            config, attention=tuple(form if i in chosen else Attention() for i in range(config.depth))
-        )
+        changes["attention"] = tuple(form if i in chosen else Attention() for i in range(config.depth))
     if reduce_at is not None:
-        config = dataclasses.replace(config, reduce_at=_blocks(reduce_at))
-    return dataclasses.replace(config, fuse_pruned=fuse)
+        changes["reduce_at"] = _numbers("--reduce-at", reduce_at)
+    return dataclasses.replace(config, **changes)
+
+
+def _measured(accuracy: Path | None, rungs: list[Rung]) -> tuple[str, list[Rung]]:
+    """The name of the data and the rungs with their top-1."""
+    if accuracy is None:
+        return "", rungs
+    try:
+        content = json.loads(accuracy.read_text(encoding="utf-8"))
+        data, top1 = str(content["data"]), {str(name): float(percent) for name, percent in content["top1"].items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SourceError(
+            f'{accuracy}: expected {{"data": NAME, "top1": {{RUNG: PERCENT}}}}, found {error!r}.'
+        ) from None
+    if strangers := sorted(top1.keys() - {rung.name for rung in rungs}):
+        raise SourceError(
+            f"{accuracy}: measured {', '.join(strangers)}, which the ladder does not have; name its rungs."
+        )
+    return data, [dataclasses.replace(rung, top1=top1.get(rung.name)) for rung in rungs]
 
 
 @app.command()
@@ -74,22 +99,17 @@ def convert(
     version: Annotated[str, typer.Option(help="The bundle's SemVer.")] = "1.0.0",
     accuracy: Annotated[Path | None, typer.Option(help='JSON: {"data": NAME, "top1": {RUNG: PERCENT}}.')] = None,
     card: Annotated[Path | None, typer.Option(help="Markdown for the bundle's README.md.")] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace an existing folder.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing bundle.")] = False,
 ) -> None:
     """Turn a state dict into a bundle. Needs no PyTorch; compares with it where it is installed."""
     config = _configured(preset, linear, reduce_at, fuse_pruned)
     state = load_state(source, config)
-    measured = json.loads(accuracy.read_text()) if accuracy else {"data": "", "top1": {}}
-    if rung:
-        rungs = [_rung(text) for text in rung]
-    else:
-        rungs = (
-            [Rung(n, incoming_counts(config, share)) for n, share in DEFAULT_RUNGS.items()] if config.reduce_at else []
-        )
-    rungs = [dataclasses.replace(r, top1=measured["top1"].get(r.name)) for r in rungs]
+    shares = DEFAULT_RUNGS if config.reduce_at else {}
+    rungs = [_rung(text) for text in rung or ()] or [Rung(n, incoming_counts(config, s)) for n, s in shares.items()]
+    data, rungs = _measured(accuracy, rungs)
     labels = tuple(label for _, label, _ in IMAGENETTE) if config.classes == len(IMAGENETTE) else imagenet_labels()
     text = card.read_text(encoding="utf-8") if card else ""
-    spec = BundleSpec(name or preset, version, labels, tuple(rungs), default if rungs else "", measured["data"], text)
+    spec = BundleSpec(name or preset, version, labels, tuple(rungs), default if rungs else "", data, text)
     report = write_bundle(out, config, state, spec, overwrite)
     table = Table("rung", "tokens kept", "multiply-adds", f"largest difference to {report.reference}")
     for r in rungs:
@@ -115,8 +135,10 @@ def train(
     threads: Annotated[int, typer.Option(min=1)] = 2,
 ) -> None:
     """Train imagenette-mini from scratch (needs the torch group)."""
-    from . import training
-
+    try:
+        from . import training
+    except ImportError as error:
+        raise SourceError(f"Training needs PyTorch ({error}): install coppice-export[torch].") from None
     recipe = training.Recipe(epochs=epochs)
     config = PRESETS["imagenette-mini"]
     training.prepare(photographs, teacher, out / "prepared", config, recipe)
@@ -126,10 +148,7 @@ def train(
 def main() -> int:
     """Exit code 0; 1 with one sentence for a source or graph that is refused; 2 for wrong usage."""
     try:
-        app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        app()  # exits by itself, with 0 or 2
     except (BundleError, CheckError, SourceError, OSError, ValueError) as error:
         print(f"coppice-export: {error}", file=sys.stderr)
         return 1

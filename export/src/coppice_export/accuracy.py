@@ -85,6 +85,11 @@ def _photographs(data: Path, out: Path) -> tuple[list[Path], list[str]]:
     return paths, [p.parent.name for p in paths]
 
 
+def _share(found: list[int], wanted: list[int]) -> float:
+    """Percentage of equal entries."""
+    return 100 * sum(a == b for a, b in zip(found, wanted, strict=True)) / len(wanted)
+
+
 def _measure(
     bundle: Path, config: ViTConfig, weights: Path, photographs: list[Path], listing: Path, truth: list[int]
 ) -> list[Row]:
@@ -94,15 +99,14 @@ def _measure(
         keep = tuple(rung["keep"])
         java, times = java_predictions(bundle, listing, rung["name"])
         reference = torch_predictions(config, weights, photographs, keep)
-        share = lambda a, b: 100 * sum(x == y for x, y in zip(a, b, strict=True)) / len(b)
         rows.append(
             Row(
                 manifest["name"],
                 rung["name"],
                 keep,
-                share(java, truth),
-                share(reference, truth),
-                share(java, reference),
+                _share(java, truth),
+                _share(reference, truth),
+                _share(java, reference),
                 float(np.median(times)),
             )
         )
@@ -127,9 +131,8 @@ def _show(rows: list[Row]) -> None:
 def main() -> int:
     data = Path(os.environ.get("COPPICE_DATA", ROOT.parent / "shared" / "data"))
     if not (data / "imagenette-val-1500.tar").exists():
-        print(
-            f"No photographs at {data}: set COPPICE_DATA to a folder with imagenette-val-1500.tar and vit_tiny_in1k.npz."
-        )
+        needed = "imagenette-val-1500.tar and vit_tiny_in1k.npz"
+        print(f"No photographs at {data}: set COPPICE_DATA to a folder with {needed}.")
         return 1
     out = ROOT / "target" / "accuracy"
     out.mkdir(parents=True, exist_ok=True)

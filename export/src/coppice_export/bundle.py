@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -51,7 +52,22 @@ class BundleSpec:
     card: str = field(default="", repr=False)
 
 
-def _validate(config: ViTConfig, spec: BundleSpec) -> None:
+def _costs(config: ViTConfig, rungs: Sequence[Rung]) -> list[tuple[int, Rung]]:
+    """Rungs with their multiply-adds, the dearest first."""
+    return sorted(((model_macs(config, rung.keep), rung) for rung in rungs), key=lambda pair: -pair[0])
+
+
+def _keep_from(config: ViTConfig, rungs: Sequence[Rung]) -> dict[str, float]:
+    """The smallest ratio in whole percent whose budget is nearest to each rung's, where there is one."""
+    costs, chosen = _costs(config, rungs), {}
+    for percent in range(100, 0, -1) if rungs else ():
+        target = model_macs(config, incoming_counts(config, percent / 100))
+        chosen[min(costs, key=lambda pair: abs(pair[0] - target))[1].name] = percent / 100
+    return chosen
+
+
+def _validate(folder: Path, config: ViTConfig, spec: BundleSpec, overwrite: bool) -> None:
+    """All faults at once, before anything is built."""
     faults = []
     if not _NAME.fullmatch(spec.name):
         faults.append(f"name must match {_NAME.pattern}, found {spec.name!r}")
@@ -62,34 +78,42 @@ def _validate(config: ViTConfig, spec: BundleSpec) -> None:
     names = [rung.name for rung in spec.rungs]
     if len(set(names)) != len(names):
         faults.append(f"rung names must differ, found {names}")
-    if spec.rungs and spec.default not in names:
+    if spec.default not in (names or [""]):
         faults.append(f"default must be one of the rungs {names}, found {spec.default!r}")
+    fitting = []
     for rung in spec.rungs:
         if not re.fullmatch(r"[a-z][a-z0-9-]*", rung.name):
             faults.append(f"rung names are lower case and start with a letter, found {rung.name!r}")
+        if rung.top1 is not None and not 0 <= rung.top1 <= 100:
+            faults.append(f"rung {rung.name}: top-1 is a percentage, found {rung.top1}")
         limits = (config.patches, *rung.keep)
         if len(rung.keep) != len(config.reduce_at) or any(not 1 <= k <= limit for k, limit in zip(rung.keep, limits)):
             faults.append(
-                f"rung {rung.name}: expected {len(config.reduce_at)} counts that fall from at most {config.patches}, found {rung.keep}"
+                f"rung {rung.name}: expected {len(config.reduce_at)} counts that fall from at most {config.patches}, "
+                f"found {rung.keep}"
             )
+        else:
+            fitting.append(rung)
+    chosen = _keep_from(config, fitting)
+    for rung in fitting:
+        if rung.name not in chosen:
+            faults.append(
+                f"rung {rung.name} {rung.keep} is never the nearest to a keep ratio in whole percent; drop or move it"
+            )
+    if folder.exists():
+        if not overwrite:
+            faults.append(f"{folder} exists; choose another folder or pass --overwrite")
+        elif not (folder / "bundle.json").is_file():
+            faults.append(f"{folder} exists and is no bundle, so it is not replaced; choose another folder")
     if faults:
         raise BundleError("; ".join(faults) + ".")
 
 
 def _ladder(config: ViTConfig, rungs: tuple[Rung, ...]) -> list[dict]:
     """Rungs from most to fewest multiply-adds, each with the smallest `--keep` ratio that selects it."""
-    costs = sorted(((model_macs(config, rung.keep), rung) for rung in rungs), key=lambda pair: -pair[0])
-    chosen: dict[str, float] = {}
-    for percent in range(100, 0, -1):
-        target = model_macs(config, incoming_counts(config, percent / 100))
-        nearest = min(costs, key=lambda pair: abs(pair[0] - target))[1].name
-        chosen[nearest] = percent / 100
+    costs, chosen = _costs(config, rungs), _keep_from(config, rungs)
     ladder = []
     for position, (macs, rung) in enumerate(costs):
-        if rung.name not in chosen:
-            raise BundleError(
-                f"rung {rung.name} {rung.keep} is never the nearest to a keep ratio in whole percent; drop it or move it."
-            )
         entry = {"name": rung.name, "keep": list(rung.keep), "macs": macs}
         entry["keep_from"] = 0 if position == len(costs) - 1 else chosen[rung.name]
         ladder.append(entry | ({"top1": rung.top1} if rung.top1 is not None else {}))
@@ -163,9 +187,9 @@ def _write_json(path: Path, value: dict) -> None:
 
 
 def _write_golden(folder: Path, config: ViTConfig, model: bytes, spec: BundleSpec) -> list[str]:
-    """One case for the first and one for the last rung: input, budget, expected logits."""
+    """One case for the first and one for the last rung, or one with all tokens: input, budget, expected logits."""
     runner = session(model)
-    budgets = [spec.rungs[0].keep, spec.rungs[-1].keep] if spec.rungs else [()]
+    budgets = [spec.rungs[0].keep, spec.rungs[-1].keep] if spec.rungs else [incoming_counts(config, 1)]
     names = []
     for number, (image, keep) in enumerate(zip(sample_images(config, len(budgets)), budgets)):
         case = folder / "golden" / str(number)
@@ -197,9 +221,7 @@ def write_bundle(
 
     Raises BundleError for a specification that does not fit, CheckError for a graph that does not equal its source.
     """
-    _validate(config, spec)
-    if folder.exists() and not overwrite:
-        raise BundleError(f"{folder} exists; choose another folder or pass --overwrite.")
+    _validate(folder, config, spec, overwrite)
     model = build_model(config, state)
     report = check_model(model, config, state, {rung.name: rung.keep for rung in spec.rungs})
     staging = folder.with_name(f".{folder.name}.part")

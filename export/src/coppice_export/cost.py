@@ -1,4 +1,4 @@
-"""Multiply-adds of a model at a token budget: the cost model that reproduces the published figures of DeiT, ToMe and EViT."""
+"""Multiply-adds at a token budget: the cost model that reproduces the published figures of DeiT, ToMe and EViT."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def block_macs(attention: Attention, width: int, heads: int, hidden: int, tokens
 
 
 def model_macs(config: ViTConfig, keep: tuple[int, ...] | None = None, class_row_only: bool = True) -> int:
-    """The whole model for one image. class_row_only: the last block computes the class token alone, as exported graphs do."""
+    """The whole model, one image. class_row_only: the last block computes one row, as exported graphs do."""
     keep = config.patches if keep is None else keep
     counts = dict(
         zip(config.reduce_at, (keep,) * len(config.reduce_at) if isinstance(keep, int) else keep, strict=True)
@@ -49,7 +49,7 @@ def model_macs(config: ViTConfig, keep: tuple[int, ...] | None = None, class_row
 
 
 def incoming_counts(config: ViTConfig, ratio: float | Fraction) -> tuple[int, ...]:
-    """Keeping ceil(ratio * incoming patch tokens) at every stage. A float counts as the decimal it prints as: 0.55 is 55/100."""
+    """ceil(ratio * incoming patches) at every stage. A float counts as the decimal it prints as: 0.55 is 55/100."""
     ratio = Fraction(str(ratio)) if isinstance(ratio, float) else ratio
     counts, patches = [], config.patches
     for _ in config.reduce_at:

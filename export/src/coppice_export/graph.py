@@ -47,7 +47,7 @@ class Graph:
     def op(
         self, kind: str, *inputs: str, outputs: int | list[str] = 1, domain: str = "", **attributes
     ) -> str | list[str]:
-        """Append a node; its output's name, or a list of them where `outputs` is not 1. An empty input name leaves it out."""
+        """Append a node; its output's name, or a list where `outputs` is not 1. An empty input name leaves it out."""
         number = len(self._nodes)
         names = [f"{kind}_{number}_{i}" for i in range(outputs)] if isinstance(outputs, int) else outputs
         while inputs and not inputs[-1]:
@@ -66,7 +66,7 @@ class Graph:
         self._outputs.append(helper.make_tensor_value_info(name, _TYPES[dtype], shape))
 
     def declare(self, name: str, dtype: str, shape: list) -> str:
-        """State the shape of an operator's output that ONNX cannot infer: the optimiser fuses only what has a known shape."""
+        """State the shape of an output that ONNX cannot infer: the optimiser fuses only what has a known shape."""
         self._declared.append(helper.make_tensor_value_info(name, _TYPES[dtype], shape))
         return name
 

@@ -19,8 +19,9 @@ Flavour = Literal["coppice", "stock"]
 def build_model(config: ViTConfig, state: dict[str, np.ndarray], flavour: Flavour = "coppice") -> onnx.ModelProto:
     """Inputs image float32 [1,3,S,S] and, with stages, keep int64 [stages]; outputs logits and one kept_s a stage.
 
-    The stock flavour computes the same function with ONNX Runtime's own operators: the rival in benchmarks, and a second
-    opinion in checks. In both, a last block without a reduction computes the class token's row alone, which is exact.
+    The stock flavour computes the same function with ONNX Runtime's own operators: the rival in benchmarks, and a
+    second opinion in checks. In both, a last block without a reduction computes the class token's row alone, which is
+    exact.
     """
     if flavour == "stock" and config.fuse_pruned:
         raise ValueError("the stock flavour has no fused token; export with fuse_pruned=False to compare")
@@ -86,7 +87,7 @@ class _Builder:
         )
 
     def _folded(self, number: int) -> tuple[str, str]:
-        """Weight and bias of a stem layer with its batch norm merged in: y = gamma (Wx - mean) / sqrt(var + eps) + beta."""
+        """Weight and bias of a stem layer, batch norm merged in: y = gamma (Wx - mean) / sqrt(var + eps) + beta."""
         weight = self.state[f"stem.{number}.conv.weight"]
         if self.config.stem[number].norm:
             norm = {
@@ -124,7 +125,8 @@ class _Builder:
 
     def _attention(self, number: int, qkv: str, positions: str, scores: bool, class_row_only: bool) -> tuple[str, str]:
         graph, config, attention = self.graph, self.config, self.config.attention[number]
-        class_rows = graph.constant(np.arange(config.prefix_tokens, dtype=np.int64)[None]) if class_row_only else ""
+        prefix = np.arange(config.prefix_tokens, dtype=np.int64)[None]
+        class_rows = graph.constant(prefix) if self.ours and class_row_only else ""
         if attention.kind == "linear":
             if self.ours:
                 y, s = (
@@ -166,7 +168,7 @@ class _Builder:
         return x, self._with_fused_position(kept, x) if config.fuse_pruned else kept
 
     def _with_fused_position(self, kept: str, x: str) -> str:
-        """The positions of all rows of x: those kept, and -1 for the row that stands for the pruned ones, if there is one."""
+        """The positions of all rows of x: those kept, and -1 for the row that stands for the pruned ones, if any."""
         graph = self.graph
         rows = graph.op("Slice", graph.op("Shape", x), graph.integers(1), graph.integers(2))
         missing = graph.op(

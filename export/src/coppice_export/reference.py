@@ -1,4 +1,4 @@
-"""The PyTorch model of a `ViTConfig`: what exported graphs are compared with, and what training differentiates through."""
+"""The PyTorch model of a `ViTConfig`: exported graphs are compared with it, training differentiates through it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Block(nn.Module):
         self.fc2 = nn.Linear(config.hidden, config.width)
 
     def forward(self, x: Tensor, positions: Tensor, count: int | None = None) -> tuple[Tensor, Tensor]:
-        """x: (batch, tokens, width), positions: (batch, tokens) -> the block's output and the positions of its tokens."""
+        """x: (batch, tokens, width), positions: (batch, tokens) -> the output and the positions of its tokens."""
         config = self.config
         qkv = self.qkv(self.norm1(x))
         if self.attention.kind == "linear":

@@ -26,6 +26,7 @@ from .config import VIT_TINY, ViTConfig
 from .labels import IMAGENETTE
 from .preprocess import preprocess
 from .reference import VisionTransformer, load_reference
+from .weights import SourceError
 
 __all__ = ["Recipe", "draw_curve", "evaluate", "prepare", "read_photographs", "train"]
 
@@ -63,8 +64,16 @@ def _progress() -> Progress:
 def read_photographs(archive: Path) -> tuple[list[Image.Image], np.ndarray]:
     """Decoded RGB photographs of a tar with one folder per synset, in name order, and their class numbers."""
     number = {synset: i for i, (synset, _, _) in enumerate(IMAGENETTE)}
-    with tarfile.open(archive) as tar:
+    try:
+        tar = tarfile.open(archive)
+    except tarfile.TarError as error:
+        raise SourceError(f"{archive}: not a readable tar of photographs ({error}).") from error
+    with tar:
         members = sorted((m for m in tar.getmembers() if m.isfile()), key=lambda m: m.name)
+        strangers = sorted({Path(m.name).parent.name for m in members} - number.keys())
+        if strangers or not members:
+            found = ", ".join(strangers) or "no file"
+            raise SourceError(f"{archive}: expected one folder for each of {', '.join(number)}, found {found}.")
         images = [Image.open(io.BytesIO(tar.extractfile(m).read())).convert("RGB") for m in members]
     return images, np.array([number[Path(m.name).parent.name] for m in members])
 
@@ -91,7 +100,7 @@ def _to_tensor(pixels: np.ndarray) -> Tensor:
 
 
 def prepare(archive: Path, teacher_weights: Path, out: Path, config: ViTConfig, recipe: Recipe) -> None:
-    """Write `pixels.npy` (views, photographs, size, size, 3), `teacher.npy` (views, photographs, 1000) and `labels.npy`."""
+    """Write `pixels.npy` (views, count, size, size, 3), `teacher.npy` (views, count, 1000) and `labels.npy` (count)."""
     if (out / "labels.npy").exists():
         return
     out.mkdir(parents=True, exist_ok=True)
@@ -212,8 +221,12 @@ def train(prepared: Path, validation: Path, out: Path, config: ViTConfig, recipe
         saved = torch.load(out / "checkpoint.pt", weights_only=True)
         student.load_state_dict(saved["student"]), average.load_state_dict(saved["average"])
         optimizer.load_state_dict(saved["optimizer"])
-        first, curve = saved["epoch"], json.loads((out / "curve.json").read_text())
+        first = saved["epoch"]
+        # The curve is written first: a run killed between the two files draws its last epoch again.
+        curve = json.loads((out / "curve.json").read_text())[:first]
     per_epoch = len(labels) // recipe.batch
+    if not per_epoch:
+        raise SourceError(f"{prepared}: expected at least {recipe.batch} photographs for a batch, found {len(labels)}.")
     steps = recipe.epochs * per_epoch
     half = tuple(config.patches // 2 for _ in config.reduce_at)
     with _progress() as progress:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -54,17 +53,20 @@ def load_state(path: Path, config: ViTConfig) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             state = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged archive also ends in zlib.error, TypeError, MemoryError, NotImplementedError
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise SourceError(
-            f"{path}: not a readable .npz state dict ({error}); give an archive of plain arrays."
+            f"{path}: not a readable .npz state dict ({reason}); give an archive of plain arrays."
         ) from error
-    renamed = {}
+    renamed, faults = {}, []
     for name, array in state.items():
         for pattern, replacement in _TIMM:
             name = pattern.sub(replacement, name)
+        if name in renamed:
+            faults.append(f"{name} is given twice, under two names")
         renamed[name] = array
     expected = expected_shapes(config)
-    faults = [f"{name} is missing" for name in expected.keys() - renamed.keys()]
+    faults += [f"{name} is missing" for name in expected.keys() - renamed.keys()]
     faults += [f"{name} is not part of {config.name}" for name in renamed.keys() - expected.keys()]
     for name in expected.keys() & renamed.keys():
         array = renamed[name]
@@ -73,7 +75,6 @@ def load_state(path: Path, config: ViTConfig) -> dict[str, np.ndarray]:
         elif not np.isfinite(array).all():
             faults.append(f"{name} has values that are not finite")
     if faults:
-        raise SourceError(
-            f"{path} does not fit {config.name}: {'; '.join(sorted(faults))}. Choose the preset the weights were made for."
-        )
+        listed = "; ".join(sorted(faults))
+        raise SourceError(f"{path} does not fit {config.name}: {listed}. Choose the preset the weights were made for.")
     return {name: renamed[name] for name in expected}

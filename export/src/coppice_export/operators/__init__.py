@@ -1,1 +1,1 @@
-"""One file per operator, its faces side by side: `reference` (numpy, float64), `torch_face`, `ours` and `stock` (ONNX nodes)."""
+"""One file per operator, faces side by side: `reference` (numpy, float64), `torch_face`, `ours` and `stock` (ONNX)."""

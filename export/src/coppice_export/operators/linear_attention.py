@@ -48,7 +48,7 @@ def reference(
 
 
 def torch_face(qkv, heads: int, attention: Attention, length: int, positions=None):
-    """qkv: (batch, tokens, 3 * width) -> (batch, tokens, width); positions: (batch, tokens) where tokens were pruned."""
+    """qkv: (batch, tokens, 3 * width) -> (batch, tokens, width); positions: (batch, tokens) if tokens were pruned."""
     import torch
     from torch.nn import functional as F
 

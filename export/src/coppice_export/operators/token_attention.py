@@ -53,13 +53,14 @@ def stock(
 ) -> tuple[str, str]:
     """com.microsoft.MultiHeadAttention, and the class row a second time where scores are asked for."""
     q, k, v = graph.op("Split", qkv, graph.integers(width, width, width), outputs=3, axis=-1)
-    first = lambda x: graph.op("Slice", x, graph.integers(0), graph.integers(1), graph.integers(1))
-    y = graph.op("MultiHeadAttention", first(q) if class_row_only else q, k, v, domain="com.microsoft", num_heads=heads)
+    first_row = graph.integers(0), graph.integers(1), graph.integers(1)
+    queries = graph.op("Slice", q, *first_row) if class_row_only else q
+    y = graph.op("MultiHeadAttention", queries, k, v, domain="com.microsoft", num_heads=heads)
     if not scores:
         return y, ""
     dim = width // heads
     keys = graph.op("Transpose", graph.op("Reshape", k, graph.integers(1, -1, heads, dim)), perm=[0, 2, 3, 1])
-    class_query = graph.op("Reshape", first(q), graph.integers(1, heads, 1, dim))
+    class_query = graph.op("Reshape", graph.op("Slice", q, *first_row), graph.integers(1, heads, 1, dim))
     logits = graph.op("Mul", graph.op("MatMul", class_query, keys), graph.constant(np.float32(1 / math.sqrt(dim))))
     row = graph.op("Softmax", logits, axis=-1)
     return y, graph.op("ReduceMean", graph.op("Squeeze", row, graph.integers(2)), graph.integers(1), keepdims=0)

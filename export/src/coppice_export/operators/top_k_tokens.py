@@ -18,7 +18,7 @@ def reference(
     fuse_pruned: bool = False,
     normalize_fused: bool = True,
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """scores: (batch, tokens) -> index (batch, prefix + count), y and kept size of the kept tokens (and the fused one)."""
+    """scores: (batch, tokens) -> index (batch, prefix + count), y and size of the kept tokens (and the fused one)."""
     tokens = scores.shape[1]
     index, rows, sizes = [], [], []
     for b, row in enumerate(scores):
@@ -44,7 +44,7 @@ def reference(
 
 
 def torch_face(scores, count: int, x, prefix: int = 1, fuse_pruned: bool = False):
-    """scores: (batch, tokens), x: (batch, tokens, width) -> index (batch, prefix + count), y (batch, prefix + count (+1), width)."""
+    """scores: (batch, tokens), x: (batch, tokens, width) -> index (batch, prefix + count), y: those rows of x."""
     import torch
 
     batch, tokens, width = x.shape

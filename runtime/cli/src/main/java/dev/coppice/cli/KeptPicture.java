@@ -7,6 +7,7 @@ import java.awt.Color;
 import java.awt.Graphics2D;
 import java.awt.RenderingHints;
 import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -25,7 +26,6 @@ final class KeptPicture {
   private KeptPicture() {}
 
   static void write(Path folder, Path file, Image image, Result result, BundleInfo bundle) throws IOException {
-    Files.createDirectories(folder);
     int panel = PANEL / bundle.grid() * bundle.grid();
     int panels = 1 + result.kept().size();
     BufferedImage sheet = new BufferedImage(panels * panel + (panels + 1) * GAP, panel + 2 * GAP, BufferedImage.TYPE_INT_RGB);
@@ -43,7 +43,16 @@ final class KeptPicture {
     }
     graphics.dispose();
     String name = file.getFileName().toString().replaceFirst("\\.[A-Za-z]+$", "");
-    ImageIO.write(sheet, "png", folder.resolve(name + "-kept.png").toFile());
+    Path target = folder.resolve(name + "-kept.png");
+    try {
+      Files.createDirectories(folder);
+      // Not to the file itself: where that cannot be written ImageIO prints a stack trace and names no file.
+      ByteArrayOutputStream png = new ByteArrayOutputStream();
+      ImageIO.write(sheet, "png", png);
+      Files.write(target, png.toByteArray());
+    } catch (IOException e) {
+      throw new IOException(target + ": the picture cannot be written (" + e + "); name a folder you can write to with --picture.", e);
+    }
   }
 
   private static void dim(Graphics2D graphics, int left, int cell, List<Integer> kept, BundleInfo bundle) {

@@ -41,7 +41,7 @@ public final class Main {
   }
 
   static String sentence(Exception error) {
-    String text = error.getMessage() == null ? error.getClass().getSimpleName() : error.getMessage().lines().findFirst().orElse("");
+    String text = error.getMessage() == null ? error.getClass().getSimpleName() : error.getMessage().strip().replaceAll("\\s*\\R\\s*", " ");
     return text.endsWith(".") ? text : text + ".";
   }
 }

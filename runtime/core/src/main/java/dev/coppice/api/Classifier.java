@@ -3,7 +3,7 @@ package dev.coppice.api;
 /**
  * A model ready to run. Safe for use by many threads, which take turns; one run already uses all of its threads.
  *
- * <p>After {@link #close()}, which waits for a run in progress, every method throws {@link IllegalStateException}.
+ * <p>After {@link #close()}, which waits for a run in progress, every run throws {@link IllegalStateException}.
  */
 public interface Classifier extends AutoCloseable {
 

@@ -55,10 +55,12 @@ final class BundleFiles {
   void requireExactly(Set<String> listed) {
     Set<String> found = new TreeSet<>();
     try {
-      Files.walkFileTree(folder, new SimpleFileVisitor<>() {
+      // The folder itself may be reached by a link, as in current -> model-1.2; what is in it may not.
+      Path root = folder.toRealPath();
+      Files.walkFileTree(root, new SimpleFileVisitor<>() {
         @Override
         public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
-          String name = folder.relativize(file).toString();
+          String name = root.relativize(file).toString();
           if (!attributes.isRegularFile()) {
             throw new BundleException("link", file + ": expected a regular file, found a link or device; copy the bundle's files themselves.");
           }
@@ -96,10 +98,11 @@ final class BundleFiles {
 
   private static byte[] read(Path file, long most) {
     try {
-      if (Files.isSymbolicLink(file)) {
-        throw new BundleException("link", file + ": expected a regular file, found a link; copy the bundle's files themselves.");
+      BasicFileAttributes attributes = Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+      if (!attributes.isRegularFile()) { // reading a pipe would wait for ever
+        throw new BundleException("link", file + ": expected a regular file, found a link, folder or device; copy the bundle's files themselves.");
       }
-      long size = Files.size(file);
+      long size = attributes.size();
       if (size > most) {
         throw new BundleException("changed", file + ": expected at most " + most + " bytes, found " + size + "; copy the bundle again.");
       }

@@ -73,15 +73,15 @@ final class Json {
       case VALUE_TRUE, VALUE_FALSE:
         return parser.getBooleanValue();
       default:
-        // Neither null nor anything else has a meaning in a bundle; a type error will name the place.
-        return parser.getText();
+        // Null has no meaning in a bundle: it is of no type that a key expects, and the type error names the place.
+        return parser.currentToken();
     }
   }
 
   private static Json object(String place, Object value) {
     Map<String, Object> values = new LinkedHashMap<>();
     Map<?, ?> raw = cast(place, Map.class, "an object", value);
-    raw.forEach((key, item) -> values.put((String) key, item));
+    raw.forEach((key, item) -> values.put(printable(place, (String) key), item));
     return new Json(place, values);
   }
 
@@ -92,8 +92,18 @@ final class Json {
     return type.cast(value);
   }
 
+  /** Names and labels end up in messages, on terminals and as file names, where control characters have powers. */
+  private static String printable(String place, String text) {
+    text.chars().filter(Character::isISOControl).findFirst().ifPresent(control -> {
+      throw new BundleException("manifest", place + ": expected text without control characters, found " + String.format("U+%04X", control)
+          + "; export the bundle again.");
+    });
+    return text;
+  }
+
   private static String shortened(Object value) {
-    String text = value == null ? "nothing" : value instanceof String ? "\"" + value + "\"" : value.toString();
+    String raw = value instanceof String ? "\"" + value + "\"" : value instanceof JsonToken token ? token.asString() : String.valueOf(value);
+    String text = value == null ? "nothing" : raw.replaceAll("\\p{Cntrl}", "?");
     return text.length() > 60 ? text.substring(0, 60) + "…" : text;
   }
 
@@ -110,7 +120,7 @@ final class Json {
   }
 
   String text(String key) {
-    return take(key, String.class, "a text");
+    return printable(at(key), take(key, String.class, "a text"));
   }
 
   boolean flag(String key) {
@@ -141,7 +151,7 @@ final class Json {
   }
 
   List<String> texts(String key) {
-    return list(key, (where, value) -> cast(where, String.class, "a text", value));
+    return list(key, (where, value) -> printable(where, cast(where, String.class, "a text", value)));
   }
 
   List<Integer> integers(String key, int low, int high) {

@@ -39,7 +39,8 @@ record Manifest(
     Json json = Json.parse(file, document);
     long format = json.integer("format", 0, Integer.MAX_VALUE);
     if (format != FORMAT) {
-      throw new BundleException("version", file + ": the bundle has format " + format + ", this runtime reads format " + FORMAT + "; use a newer Coppice.");
+      throw new BundleException("version", file + ": the bundle has format " + format + ", this runtime reads format " + FORMAT
+          + "; use a newer Coppice.");
     }
     String name = json.text("name");
     String version = json.text("version");
@@ -64,7 +65,8 @@ record Manifest(
     logits.end();
     List<String> kept = outputs.texts("kept");
     outputs.end();
-    require(file, "input: shape", "[1,3,S,S]", shape, shape.size() == 4 && shape.get(0) == 1 && shape.get(1) == 3 && shape.get(2).equals(shape.get(3)));
+    boolean square = shape.size() == 4 && shape.get(0) == 1 && shape.get(1) == 3 && shape.get(2).equals(shape.get(3));
+    require(file, "input: shape", "[1,3,S,S]", shape, square);
     require(file, "outputs: logits: shape", "[1,classes]", logitsShape, logitsShape.size() == 2 && logitsShape.get(0) == 1);
     require(file, "outputs: kept", stages + " names, one a stage", kept, kept.size() == stages);
     require(file, "keep: patches", "grid * grid = " + grid * grid, patches, patches == grid * grid);
@@ -73,6 +75,7 @@ record Manifest(
     for (Json rung : json.objects("ladder")) {
       ladder.add(rung(file, rung, stages, patches));
     }
+    requireOrder(file, ladder);
     Optional<String> defaultRung = json.has("default") ? Optional.of(json.text("default")) : Optional.empty();
     require(file, "default", "the name of a rung", defaultRung.orElse("nothing"),
         ladder.isEmpty() ? defaultRung.isEmpty() : ladder.stream().anyMatch(r -> defaultRung.equals(Optional.of(r.name()))));
@@ -92,14 +95,16 @@ record Manifest(
 
   private static void requireRuntime(String bundle, String needed) {
     if (!needed.matches("\\d{1,6}\\.\\d{1,6}\\.\\d{1,6}")) {
-      throw new BundleException("manifest", "Bundle \"" + bundle + "\": runtime: expected a version such as 1.2.3, found \"" + needed + "\"; export the bundle again.");
+      throw new BundleException("manifest", "Bundle \"" + bundle + "\": runtime: expected a version such as 1.2.3, found \"" + needed
+          + "\"; export the bundle again.");
     }
     String[] need = needed.split("\\.");
     String[] have = RUNTIME_VERSION.split("\\.");
     for (int i = 0; i < 3; i++) {
       int difference = Integer.compare(Integer.parseInt(have[i]), Integer.parseInt(need[i]));
       if (difference < 0) {
-        throw new BundleException("version", "Bundle \"" + bundle + "\" needs Coppice " + needed + " or newer, this is " + RUNTIME_VERSION + "; install a newer one.");
+        throw new BundleException("version", "Bundle \"" + bundle + "\" needs Coppice " + needed + " or newer, this is " + RUNTIME_VERSION
+            + "; install a newer one.");
       }
       if (difference > 0) {
         return;
@@ -132,8 +137,26 @@ record Manifest(
     double keepFrom = json.number("keep_from");
     OptionalDouble top1 = json.has("top1") ? OptionalDouble.of(json.number("top1")) : OptionalDouble.empty();
     json.end();
-    require(file, "ladder: " + name + ": keep", stages + " counts", keep, keep.size() == stages);
+    boolean falling = keep.size() == stages;
+    int incoming = patches;
+    for (int count : keep) {
+      falling = falling && count >= 1 && count <= incoming;
+      incoming = count;
+    }
+    require(file, "ladder: " + name + ": keep", stages + " counts that fall from at most " + patches + " and are at least 1", keep, falling);
     return new Rung(name, keep, macs, keepFrom, top1);
+  }
+
+  /** A ratio takes the first rung that it reaches, a name the only one. */
+  private static void requireOrder(String file, List<Rung> ladder) {
+    List<String> names = ladder.stream().map(Rung::name).toList();
+    require(file, "ladder", "rungs of different names", names, Set.copyOf(names).size() == names.size());
+    List<Double> from = ladder.stream().map(Rung::keepFrom).toList();
+    boolean falling = true;
+    for (int i = 1; i < from.size(); i++) {
+      falling = falling && from.get(i) < from.get(i - 1);
+    }
+    require(file, "ladder", "keep_from to fall from rung to rung", from, falling);
   }
 
   private static String accuracy(Json json) {

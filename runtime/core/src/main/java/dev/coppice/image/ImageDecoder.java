@@ -69,13 +69,22 @@ public final class ImageDecoder {
       if (warning.get() != null) {
         throw damaged(source, warning.get(), null);
       }
+      if (reader.getFormatName().equalsIgnoreCase("jpeg") && decoded.getRaster().getNumBands() > 3) {
+        throw damaged(source, "four colours", null); // for print; ImageIO may take them for red, green, blue and alpha
+      }
       byte[] rgb = rgb(decoded);
       return new Image(width, height, rgb, System.nanoTime() - startNanos);
     } catch (IOException | RuntimeException e) {
       if (e instanceof ImageException refusal) {
         throw refusal;
       }
+      if (e.getCause() instanceof OutOfMemoryError) {
+        throw tooLargeForHeap(source, e);
+      }
       throw damaged(source, String.valueOf(e.getMessage()), e);
+    } catch (OutOfMemoryError e) {
+      // The pixels did not fit; nothing else was asked for, so the heap is as it was before.
+      throw tooLargeForHeap(source, e);
     } finally {
       reader.dispose();
     }
@@ -85,6 +94,11 @@ public final class ImageDecoder {
     String text = detail.strip().replaceAll("\\.$", "");
     return new ImageException("damaged", source + ": expected a complete RGB, grey or palette picture, found a damaged or unsupported one ("
         + text + "); save it again as JPEG or PNG.", cause);
+  }
+
+  private static ImageException tooLargeForHeap(String source, Throwable cause) {
+    return new ImageException("memory", source + ": expected a picture whose pixels fit into the Java heap of " + (Runtime.getRuntime().maxMemory() >> 20)
+        + " MiB, found a larger one; shrink it, or give Java more with -Xmx.", cause);
   }
 
   private static String format(byte[] bytes, String source) {

@@ -10,46 +10,69 @@ final class Resampler {
   private static final double A = -0.5;
   private static final double SUPPORT = 2;
 
+  private final int edge;
+  private final byte[] square;
+  private byte[] rows = {};
+
   /** Weights of the input pixels {@code first[i]..first[i] + count[i]} for each output pixel i. */
   private record Taps(int[] first, int[] count, int[] weights, int width) {}
 
-  private Resampler() {}
-
-  /** Resizes packed RGB pixels; returns {@code 3 * toWidth * toHeight} bytes. */
-  static byte[] resize(byte[] rgb, int width, int height, int toWidth, int toHeight) {
-    byte[] pixels = rgb;
-    int rowWidth = width;
-    if (toWidth != width) {
-      pixels = horizontal(pixels, width, height, taps(width, toWidth), toWidth);
-      rowWidth = toWidth;
-    }
-    return toHeight == height ? pixels : vertical(pixels, rowWidth, taps(height, toHeight), toHeight);
+  /** A resampler that computes squares of {@code edge} pixels; its buffers are reused. */
+  Resampler(int edge) {
+    this.edge = edge;
+    this.square = new byte[3 * edge * edge];
   }
 
-  private static Taps taps(int from, int to) {
+  /**
+   * The square at {@code left}, {@code top} of the packed RGB picture resized to {@code toWidth} times {@code toHeight},
+   * valid until the next call. Nothing outside the square is computed, so that a very long picture needs no more memory.
+   */
+  byte[] square(byte[] rgb, int width, int height, long toWidth, long toHeight, long left, long top) {
+    Taps across = taps(width, toWidth, left);
+    Taps down = taps(height, toHeight, top);
+    int firstRow = down.first[0];
+    int endRow = down.first[edge - 1] + down.count[edge - 1];
+    if (rows.length < 3 * edge * (endRow - firstRow)) {
+      rows = new byte[3 * edge * (endRow - firstRow)];
+    }
+    for (int y = firstRow, to = 0; y < endRow; y++) {
+      for (int x = 0; x < edge; x++, to += 3) {
+        accumulate(rgb, 3 * (y * width + across.first[x]), 3, across, x, rows, to);
+      }
+    }
+    for (int y = 0, to = 0; y < edge; y++) {
+      for (int x = 0; x < edge; x++, to += 3) {
+        accumulate(rows, 3 * ((down.first[y] - firstRow) * edge + x), 3 * edge, down, y, square, to);
+      }
+    }
+    return square;
+  }
+
+  private Taps taps(int from, long to, long begin) {
     double scale = (double) from / to;
     double filterScale = Math.max(scale, 1);
-    double support = SUPPORT * filterScale;
+    // At equal sizes the filter is 1 at the pixel and 0 at its neighbours.
+    double support = from == to ? 0.5 : SUPPORT * filterScale;
     int width = (int) Math.ceil(support) * 2 + 1;
-    int[] first = new int[to];
-    int[] count = new int[to];
-    int[] weights = new int[to * width];
+    int[] first = new int[edge];
+    int[] count = new int[edge];
+    int[] weights = new int[edge * width];
     double[] exact = new double[width];
-    for (int i = 0; i < to; i++) {
-      double centre = (i + 0.5) * scale;
-      int begin = Math.max(0, (int) (centre - support + 0.5));
-      int end = Math.min(from, (int) (centre + support + 0.5));
+    for (int i = 0; i < edge; i++) {
+      double centre = (begin + i + 0.5) * scale;
+      int low = Math.max(0, (int) (centre - support + 0.5));
+      int high = Math.min(from, (int) (centre + support + 0.5));
       double sum = 0;
-      for (int j = 0; j < end - begin; j++) {
-        exact[j] = bicubic((j + begin - centre + 0.5) / filterScale);
+      for (int j = 0; j < high - low; j++) {
+        exact[j] = bicubic((j + low - centre + 0.5) / filterScale);
         sum += exact[j];
       }
-      for (int j = 0; j < end - begin; j++) {
+      for (int j = 0; j < high - low; j++) {
         double weight = exact[j] / sum * (1 << PRECISION_BITS);
         weights[i * width + j] = (int) (weight < 0 ? weight - 0.5 : weight + 0.5);
       }
-      first[i] = begin;
-      count[i] = end - begin;
+      first[i] = low;
+      count[i] = high - low;
     }
     return new Taps(first, count, weights, width);
   }
@@ -60,28 +83,6 @@ final class Resampler {
       return ((A + 2) * x - (A + 3)) * x * x + 1;
     }
     return x < 2 ? (((x - 5) * x + 8) * x - 4) * A : 0;
-  }
-
-  private static byte[] horizontal(byte[] rgb, int width, int height, Taps taps, int toWidth) {
-    byte[] out = new byte[3 * toWidth * height];
-    for (int y = 0; y < height; y++) {
-      for (int x = 0; x < toWidth; x++) {
-        int from = 3 * (y * width + taps.first[x]);
-        accumulate(rgb, from, 3, taps, x, out, 3 * (y * toWidth + x));
-      }
-    }
-    return out;
-  }
-
-  private static byte[] vertical(byte[] rgb, int width, Taps taps, int toHeight) {
-    byte[] out = new byte[3 * width * toHeight];
-    for (int y = 0; y < toHeight; y++) {
-      for (int x = 0; x < width; x++) {
-        int from = 3 * (taps.first[y] * width + x);
-        accumulate(rgb, from, 3 * width, taps, y, out, 3 * (y * width + x));
-      }
-    }
-    return out;
   }
 
   private static void accumulate(byte[] in, int from, int step, Taps taps, int tap, byte[] out, int to) {

@@ -26,18 +26,18 @@ import java.util.HexFormat;
  */
 final class Extraction {
 
-  private static final String ROOT = "/META-INF/coppice/native/";
+  private static final String ROOT = "META-INF/coppice/native/";
 
   private Extraction() {}
 
-  static Path fromJar(Platform platform) {
+  /** The library of {@code platform}, unpacked into {@code folder}, which is made if it is missing. */
+  static Path fromJar(Platform platform, Path folder) {
     String resource = ROOT + platform.folder() + "/libcoppice_ops.so";
     byte[] library = resource(resource, platform);
     String expected = new String(resource(resource + ".sha256", platform), StandardCharsets.US_ASCII).strip();
     if (!sha256(library).equals(expected)) {
       throw new NativeException("changed", "The operator library in the jar has SHA-256 " + sha256(library) + ", expected " + expected + "; get the jar again.");
     }
-    Path folder = folder();
     try {
       requirePrivate(folder);
       return unpack(folder, library, expected);
@@ -48,7 +48,8 @@ final class Extraction {
   }
 
   private static byte[] resource(String name, Platform platform) {
-    try (InputStream in = Extraction.class.getResourceAsStream(name)) {
+    // The class loader's, not the class's own: on the module path the library lies in another module.
+    try (InputStream in = Extraction.class.getClassLoader().getResourceAsStream(name)) {
       if (in == null) {
         throw new NativeException("missing", "The jar coppice-native has no library for " + platform.folder()
             + "; use a release that has one, or run `make arm64` for linux-aarch64 and build again.");
@@ -59,7 +60,8 @@ final class Extraction {
     }
   }
 
-  private static Path folder() {
+  /** The folder that the property names, else the user's cache. */
+  static Path folder() {
     String given = System.getProperty(OperatorLibrary.DIR_PROPERTY);
     if (given != null) {
       return Path.of(given).toAbsolutePath();
@@ -89,7 +91,7 @@ final class Extraction {
     Files.delete(probe);
     String mode = PosixFilePermissions.toString(found.permissions());
     if (!found.isDirectory() || !found.owner().equals(self) || !mode.equals("rwx------")) {
-      String kind = found.isDirectory() ? "mode " + mode + " of " + found.owner().getName() : "no folder";
+      String kind = found.isDirectory() ? "mode " + mode + " of " + found.owner().getName() : "a link";
       throw new NativeException("unsafe", folder + ": expected a folder of " + self.getName() + " with mode rwx------, found " + kind
           + "; correct it with chmod 700, or name another with -D" + OperatorLibrary.DIR_PROPERTY + "=/folder.");
     }

@@ -26,18 +26,20 @@ public record OperatorLibrary(Path file, String isa, List<String> isas, String g
 
   private static final Logger LOG = LoggerFactory.getLogger(OperatorLibrary.class);
 
-  /** Loads the library once; later calls give the same. */
-  public static OperatorLibrary load() {
-    return Loaded.LIBRARY;
-  }
+  private static OperatorLibrary loaded;
 
-  private static final class Loaded {
-    static final OperatorLibrary LIBRARY = loadFirst();
+  /** Loads the library once; later calls give the same. */
+  public static synchronized OperatorLibrary load() {
+    // No static initialiser: a refusal thrown there would reach the caller as an Error, and only the first time.
+    if (loaded == null) {
+      loaded = loadFirst();
+    }
+    return loaded;
   }
 
   private static OperatorLibrary loadFirst() {
     Platform platform = Platform.of(System.getProperty("os.name"), System.getProperty("os.arch"), musl());
-    Path file = Optional.ofNullable(System.getProperty(PATH_PROPERTY)).map(OperatorLibrary::given).orElseGet(() -> Extraction.fromJar(platform));
+    Path file = Optional.ofNullable(System.getProperty(PATH_PROPERTY)).map(OperatorLibrary::given).orElseGet(() -> Extraction.fromJar(platform, Extraction.folder()));
     try {
       System.load(file.toString());
     } catch (UnsatisfiedLinkError e) {

@@ -10,6 +10,15 @@ final class Failures {
 
   private Failures() {}
 
+  static NativeException loading(Throwable e) {
+    Throwable cause = e;
+    while (cause.getCause() != null) {
+      cause = cause.getCause();
+    }
+    return new NativeException("engine", "ONNX Runtime cannot be loaded (" + oneLine(cause) + "); it unpacks its library to java.io.tmpdir = "
+        + System.getProperty("java.io.tmpdir") + ": name a folder whose files may be executed with -Djava.io.tmpdir=/folder.", e);
+  }
+
   static CoppiceException opening(String model, OrtException e) {
     return switch (e.getCode()) {
       case ORT_INVALID_PROTOBUF, ORT_INVALID_GRAPH, ORT_INVALID_ARGUMENT, ORT_NOT_IMPLEMENTED, ORT_FAIL, ORT_NO_MODEL ->
@@ -22,7 +31,7 @@ final class Failures {
     return new NativeException("engine", "Bundle \"" + model + "\": the run failed (" + oneLine(e) + "); run `coppice doctor`.", e);
   }
 
-  private static String oneLine(OrtException e) {
+  private static String oneLine(Throwable e) {
     return String.valueOf(e.getMessage()).replaceAll("\\s+", " ").strip().replaceAll("\\.$", "");
   }
 }

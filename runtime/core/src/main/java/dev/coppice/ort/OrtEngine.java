@@ -6,6 +6,7 @@ import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtLoggingLevel;
 import ai.onnxruntime.OrtSession;
+import dev.coppice.api.BundleException;
 import dev.coppice.engine.Engine;
 import dev.coppice.tensor.ModelSpec;
 import dev.coppice.ops.OperatorLibrary;
@@ -13,6 +14,7 @@ import dev.coppice.tensor.FloatTensor;
 import dev.coppice.tensor.LongTensor;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -53,14 +55,13 @@ public final class OrtEngine implements Engine {
 
   /** The version of ONNX Runtime in use. */
   public static String version() {
-    return OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL).getVersion();
+    return environment().getVersion();
   }
 
   /** Loads a model with the operator library. */
   public OrtEngine(byte[] graph, ModelSpec model, OperatorLibrary library, int threads) {
     this.model = model;
-    // FATAL: what goes wrong comes back as an exception; ONNX Runtime would print it on stderr besides.
-    this.environment = OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
+    this.environment = environment();
     try (OrtSession.SessionOptions options = new OrtSession.SessionOptions()) {
       options.setIntraOpNumThreads(threads);
       options.setInterOpNumThreads(1);
@@ -70,6 +71,7 @@ public final class OrtEngine implements Engine {
     } catch (OrtException e) {
       throw Failures.opening(model.name(), e);
     }
+    requirePorts();
     image = FloatTensor.zeros(model.imageShape());
     logits = FloatTensor.zeros(1, model.classes());
     try {
@@ -77,6 +79,28 @@ public final class OrtEngine implements Engine {
       logitsValue = OnnxTensor.createTensor(environment, logits.data(), logits.shape());
     } catch (OrtException e) {
       throw Failures.opening(model.name(), e);
+    }
+  }
+
+  /** Refuses a graph with other inputs and outputs than the manifest names, which would fail at the first run only. */
+  private void requirePorts() {
+    List<String> inputs = model.kept().isEmpty() ? List.of(model.image()) : List.of(model.image(), model.keep());
+    List<String> outputs = new ArrayList<>(List.of(model.logits()));
+    outputs.addAll(model.kept());
+    if (!session.getInputNames().equals(new HashSet<>(inputs)) || !session.getOutputNames().containsAll(outputs)) {
+      String found = session.getInputNames() + " and " + session.getOutputNames();
+      closeSession();
+      throw new BundleException("model", "Bundle \"" + model.name() + "\": expected a model with inputs " + inputs + " and outputs " + outputs
+          + ", found " + found + "; export it again.");
+    }
+  }
+
+  private static OrtEnvironment environment() {
+    try {
+      // FATAL: what goes wrong comes back as an exception; ONNX Runtime would print it on stderr besides.
+      return OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
+    } catch (LinkageError | IllegalStateException e) { // its class initialiser failed
+      throw Failures.loading(e);
     }
   }
 
@@ -126,6 +150,10 @@ public final class OrtEngine implements Engine {
     budgets.clear();
     imageValue.close();
     logitsValue.close();
+    closeSession();
+  }
+
+  private void closeSession() {
     try {
       session.close();
     } catch (OrtException e) {

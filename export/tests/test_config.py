@@ -1,0 +1,53 @@
+"""What a configuration refuses, and what it derives."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from coppice_export.config import MINI, PRESETS, VIT_TINY, Attention, Conv
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("heads", 5, "width must be a multiple of heads: width=128, heads=5"),
+        ("stem", (Conv(64, 16, 16),), "the stem must end in the model's width: 64 against 128"),
+        ("reduce_at", (4, 2), r"reduce_at must be rising block numbers below 6: \(4, 2\)"),
+        ("reduce_at", (2, 2), r"reduce_at must be rising block numbers below 6: \(2, 2\)"),
+        ("reduce_at", (6,), r"reduce_at must be rising block numbers below 6: \(6,\)"),
+        ("reduce_at", (1, 4), "block 1 reduces tokens by its class-token attention, so it must be softmax"),
+    ],
+)
+def test_configuration_that_cannot_be_built_is_refused(field, value, sentence):
+    """The refusal names the field and the values that do not fit."""
+    with pytest.raises(ValueError, match=sentence):
+        replace(MINI, **{field: value})
+
+
+def test_fused_token_without_position_is_refused_before_a_cosine():
+    """A cosine of positions after a fusing reduction has nothing to work with."""
+    late = (*(Attention(),) * 5, Attention("linear", reweight="cos1d"))
+    with pytest.raises(ValueError, match="a fused token has no position"):
+        replace(MINI, attention=late, fuse_pruned=True)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("kind", "Linear"), ("feature_map", "elu"), ("reweight", "cos"), ("normalize", "")]
+)
+def test_attention_of_an_unknown_form_is_refused(field, value):
+    """The refusal names the attribute, what is allowed and what was found."""
+    with pytest.raises(ValueError, match=f"attention {field}: expected one of .*found {value!r}"):
+        Attention(**{field: value})
+
+
+@pytest.mark.parametrize(("config", "grid", "tokens"), [(MINI, 10, 101), (VIT_TINY, 14, 197)])
+def test_grid_follows_from_the_stem(config, grid, tokens):
+    """160 pixels behind strides 4, 2 and 2 are 10 patches along an edge, 224 behind 16 are 14."""
+    assert (config.grid, config.tokens) == (grid, tokens)
+
+
+def test_presets_go_by_their_own_names():
+    """`--preset NAME` finds the configuration of that name."""
+    assert {name: config.name for name, config in PRESETS.items()} == {n: n for n in ("imagenette-mini", "vit-tiny")}

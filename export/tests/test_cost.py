@@ -1,0 +1,90 @@
+"""Multiply-adds against counts by hand and published figures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from coppice_export.config import MINI, VIT_TINY, Attention, Conv, Preprocessing, ViTConfig
+from coppice_export.cost import block_macs, incoming_counts, model_macs
+
+# Four patches of 2x2 pixels, width 6 in 2 heads, hidden 10, 3 classes.
+SMALL = ViTConfig(
+    name="small",
+    preprocessing=Preprocessing(4, 4),
+    stem=(Conv(6, 2, 2),),
+    width=6,
+    heads=2,
+    hidden=10,
+    classes=3,
+    attention=(Attention(), Attention()),
+    reduce_at=(0,),
+)
+DEIT_SMALL = replace(VIT_TINY, name="deit-small", stem=(Conv(384, 16, 16),), width=384, heads=6, hidden=1536)
+
+
+def test_small_model_is_counted_by_hand():
+    """Each product of the small model, written out."""
+    stem = 4 * (2 * 2 * 3) * 6
+    first = 5 * 6 * 18 + 5 * 5 * 6 * 2 + 5 * 6 * 6 + 3 * (6 * 10 + 10 * 6)  # 5 tokens, 3 of them reach the MLP
+    last = 3 * 6 * 12 + 1 * 6 * 6 + 1 * 3 * 6 * 2 + 1 * 6 * 6 + 1 * (6 * 10 + 10 * 6)  # keys of 3, the class row alone
+    assert model_macs(SMALL, (2,)) == stem + first + last + 6 * 3
+
+
+def test_fused_token_costs_one_more_row():
+    """The fused token goes through the first block's MLP and is a key of the last one."""
+    fused = replace(SMALL, fuse_pruned=True)
+    assert model_macs(fused, (2,)) - model_macs(SMALL, (2,)) == (6 * 10 + 10 * 6) + (6 * 12 + 6 * 2)
+    assert model_macs(fused, (4,)) == model_macs(SMALL, (4,))
+
+
+@pytest.mark.parametrize(
+    ("attention", "tokens", "core"),
+    [
+        (Attention(), 5, 5 * 5 * 8 * 2),
+        (Attention("linear"), 100, (100 + 100) * 8 * 4),
+        (Attention("linear", reweight="cos1d"), 100, 2 * (100 + 100) * 8 * 4),
+        (Attention("linear"), 3, 3 * 3 * 8 * 2),
+    ],
+    ids=["softmax", "linear", "cosine-doubles-the-features", "quadratic-below-break-even"],
+)
+def test_core_of_a_block_is_counted_by_hand(attention, tokens, core):
+    """Width 8 in 2 heads of 4: linear attention makes and reads a 4 x 4 summary a head, or the matrix if it is less."""
+    projections = tokens * 8 * 24 + tokens * 8 * 8
+    assert block_macs(attention, 8, 2, 0, tokens, tokens, tokens) == projections + core
+
+
+PUBLISHED = {1.0: 4.6, 0.9: 4.0, 0.8: 3.5, 0.7: 3.0, 0.6: 2.6, 0.5: 2.3}
+
+
+@pytest.mark.parametrize(("keep", "published"), PUBLISHED.items())
+def test_deit_small_with_evit_costs_what_was_published(keep, published):
+    """EViT's table for DeiT-S, reductions after blocks 3, 6 and 9 with a fused token, in billions of multiply-adds."""
+    config = replace(DEIT_SMALL, fuse_pruned=True)
+    macs = model_macs(config, incoming_counts(config, keep), class_row_only=False)
+    assert macs / 1e9 == pytest.approx(published, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("config", "ratio", "counts"),
+    [
+        (MINI, 1, (100, 100)),
+        (MINI, 0.55, (55, 31)),
+        (MINI, 0.07, (7, 1)),
+        (MINI, Fraction(1, 3), (34, 12)),
+        (VIT_TINY, 0.7, (138, 97, 68)),
+        (replace(VIT_TINY, fuse_pruned=True), 0.7, (138, 98, 70)),
+    ],
+)
+def test_ratio_keeps_the_ceiling_of_the_incoming_patches(config, ratio, counts):
+    """0.55 of 100 is 55, not 56 as binary fractions have it; a fused token counts as incoming."""
+    assert incoming_counts(config, ratio) == counts
+
+
+@pytest.mark.parametrize("keep", [(100,), (100, 100, 100), ()], ids=str)
+def test_budget_needs_one_count_for_each_stage(keep):
+    """A budget of another length is refused."""
+    with pytest.raises(ValueError, match="zip"):
+        model_macs(MINI, keep)

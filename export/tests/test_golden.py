@@ -1,0 +1,68 @@
+"""The stored operator calls that C++, Python and Java share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from coppice_export import golden
+from coppice_export.check import session
+
+GOLDEN = Path(__file__).resolve().parents[2] / "native" / "golden"
+CASES = sorted(path.parent.relative_to(GOLDEN).as_posix() for path in GOLDEN.glob("*/*/case.properties"))
+
+
+def _properties(case: str) -> dict[str, str]:
+    lines = (GOLDEN / case / "case.properties").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def _arrays(case: str, kind: str) -> dict[str, np.ndarray]:
+    arrays = {}
+    for key, value in _properties(case).items():
+        if key.startswith(f"{kind}."):
+            dtype, dims = value.rstrip("]").split("[")
+            data = np.frombuffer((GOLDEN / case / f"{key}.bin").read_bytes(), np.dtype(dtype).newbyteorder("<"))
+            arrays[key.removeprefix(f"{kind}.")] = data.reshape([int(d) for d in dims.split(",") if d])
+    return arrays
+
+
+def test_cases_regenerate_byte_for_byte(tmp_path, contents):
+    """Writing the cases again gives the stored files, no more and no fewer."""
+    golden.write(tmp_path)
+    assert contents(tmp_path) == contents(GOLDEN)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_library_reproduces_case(case):
+    """ONNX Runtime with our library gives the stored outputs within the stored tolerance."""
+    expected = _arrays(case, "output")
+    found = session(GOLDEN / case / "model.onnx").run(list(expected), _arrays(case, "input"))
+    for (name, wanted), array in zip(expected.items(), found):
+        assert array.dtype == wanted.dtype, name
+        np.testing.assert_allclose(array, wanted, rtol=0, atol=float(_properties(case)["tolerance"]), err_msg=name)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_tolerance_notices_a_small_error(case):
+    """A thousandth of the largest output is far beyond the tolerance, so a wrong kernel cannot hide in it."""
+    floats = [a for a in _arrays(case, "output").values() if a.dtype == np.float32 and a.size]
+    for array in floats:
+        assert float(_properties(case)["tolerance"]) < 1e-3 * np.abs(array).max()
+
+
+@pytest.mark.parametrize("isa", ["scalar", "avx2", "avx512", "neon"])
+def test_every_body_of_this_machine_reproduces_the_cases(isa):
+    """The stored outputs hold for each instruction set, forced by COPPICE_ISA."""
+    command = [sys.executable, "-m", "pytest", "-q", __file__, "-k", "test_library_reproduces_case"]
+    run = subprocess.run(command, env=os.environ | {"COPPICE_ISA": isa}, capture_output=True, text=True)
+    for lacking in ("this CPU lacks it", "this build lacks it"):
+        if lacking in run.stdout:
+            pytest.skip(f"COPPICE_ISA={isa}: {lacking}")
+    assert run.returncode == 0, run.stdout[-2000:]
+    assert f"{len(CASES)} passed" in run.stdout

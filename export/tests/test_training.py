@@ -1,0 +1,197 @@
+"""The recipe on a few generated pictures: what an epoch leaves behind, and what an interruption changes."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from coppice_export import training
+from coppice_export.bundle import write_bundle
+from coppice_export.config import VIT_TINY
+from coppice_export.labels import IMAGENETTE
+from coppice_export.reference import load_reference
+from coppice_export.training import Recipe
+from coppice_export.weights import SourceError, load_state
+
+RECIPE = Recipe(views=2, epochs=2, batch=4, warmup_steps=2)
+
+
+def _tar(path: Path, names: list[str], seed: int) -> Path:
+    """JPEG pictures of noise on a colour of their class."""
+    rng = np.random.default_rng(seed)
+    with tarfile.open(path, "w") as tar:
+        for name in names:
+            colour = 20 * int(re.search(r"\d+", name)[0]) % 200
+            pixels = (colour + rng.integers(0, 55, (44, 40, 3))).astype(np.uint8)
+            data = io.BytesIO()
+            Image.fromarray(pixels).save(data, "JPEG")
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data.getvalue())
+            tar.addfile(entry, io.BytesIO(data.getvalue()))
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, random_state, tiny) -> Path:
+    """Archives of pictures, a teacher, and what `prepare` makes of them."""
+    folder = tmp_path_factory.mktemp("training")
+    synsets = [synset for synset, _, _ in IMAGENETTE]
+    _tar(folder / "train.tar", [f"{synset}/{i}.jpg" for i in range(2) for synset in synsets[:4]], 0)
+    _tar(folder / "validation.tar", [f"{synset}/{i}.jpg" for i in range(1) for synset in synsets[:4]], 1)
+    np.savez(folder / "teacher.npz", **random_state(VIT_TINY))
+    training.prepare(folder / "train.tar", folder / "teacher.npz", folder / "prepared", tiny, RECIPE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(folder, tiny) -> Path:
+    training.train(folder / "prepared", folder / "validation.tar", folder / "out", tiny, RECIPE, threads=1)
+    return folder / "out"
+
+
+def test_photographs_come_in_name_order_with_their_class(folder):
+    """The folder is the class; its number is the place of the synset in our list."""
+    images, labels = training.read_photographs(folder / "train.tar")
+    assert labels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert {(image.mode, image.size) for image in images} == {("RGB", (40, 44))}
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [(["n01440764/1.jpg", "dogs/2.jpg"], "found dogs"), ([], "found no file")],
+    ids=["dogs", "empty"],
+)
+def test_archive_with_other_folders_is_refused(tmp_path, names, found):
+    """The refusal lists the folders it expects and what it found."""
+    with pytest.raises(SourceError, match=rf"expected one folder for each of n01440764, .*{found}"):
+        training.read_photographs(_tar(tmp_path / "x.tar", names, 0))
+
+
+def test_file_that_is_no_archive_is_refused(tmp_path):
+    """A text file in the archive's place is refused by its path."""
+    (tmp_path / "x.tar").write_text("no tar")
+    with pytest.raises(SourceError, match=r"x\.tar: not a readable tar of photographs"):
+        training.read_photographs(tmp_path / "x.tar")
+
+
+def test_prepared_opinions_are_those_of_the_teacher(folder):
+    """The stored logits are the teacher's of the stored crop, enlarged to its 224 pixels."""
+    pixels, opinions = (np.load(folder / "prepared" / f"{name}.npy") for name in ("pixels", "teacher"))
+    assert (pixels.shape, opinions.shape) == ((2, 8, 32, 32, 3), (2, 8, 1000))
+    large = np.asarray(Image.fromarray(pixels[1, 5]).resize((224, 224), Image.Resampling.BICUBIC), np.float32)
+    with torch.inference_mode():
+        expected = load_reference(VIT_TINY, folder / "teacher.npz")(
+            torch.from_numpy((large / 127.5 - 1).transpose(2, 0, 1)[None].copy())
+        )[0]
+    # float16 keeps 11 bits.
+    np.testing.assert_allclose(opinions[1, 5], expected, rtol=0, atol=2**-11 * float(expected.abs().max()) + 1e-4)
+
+
+def test_prepared_views_differ(folder):
+    """Each view is another crop of the same photograph."""
+    pixels = np.load(folder / "prepared" / "pixels.npy").astype(int)
+    assert all(np.abs(pixels[0, i] - pixels[1, i]).mean() > 1 for i in range(8))
+
+
+def test_prepare_keeps_what_is_complete(folder, tiny):
+    """A finished preparation is used again: the archive and the teacher are not even opened."""
+    training.prepare(folder / "gone.tar", folder / "gone.npz", folder / "prepared", tiny, RECIPE)
+
+
+def test_curve_has_a_row_for_each_epoch(trained):
+    """Loss, seconds and top-1 at the full and at half the budget; four validation pictures give quarters."""
+    curve = json.loads((trained / "curve.json").read_text())
+    assert [row["epoch"] for row in curve] == [1, 2]
+    for row in curve:
+        assert row.keys() == {"epoch", "loss", "seconds", "top1_full", "top1_half"}
+        assert row["top1_full"] % 25 == row["top1_half"] % 25 == 0
+        assert 0 < row["loss"] < 20
+    assert Image.open(trained / "curve.png").size[0] > 300
+
+
+def test_training_moves_the_weights(trained, folder, tiny):
+    """The averaged weights are not those of a fresh student with the same seed."""
+    torch.manual_seed(RECIPE.seed)
+    fresh = training._Student(tiny).model.state_dict()
+    state = load_state(trained / "weights.npz", tiny)
+    assert np.abs(state["head.weight"] - fresh["head.weight"].numpy()).max() > 1e-4
+
+
+def test_trained_weights_become_a_bundle(trained, tiny, tiny_spec, tmp_path):
+    """What training leaves is what `convert` reads."""
+    report = write_bundle(tmp_path / "tiny", tiny, load_state(trained / "weights.npz", tiny), tiny_spec)
+    assert max(report.differences.values()) <= 1e-4
+
+
+class _PowerCut(Exception):
+    pass
+
+
+def test_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(trained, folder, tiny, tmp_path, monkeypatch):
+    """A run that dies after its first epoch resumes from the checkpoint and loses nothing."""
+
+    def die(rows: list[dict], picture: Path) -> None:
+        raise _PowerCut
+
+    arguments = (folder / "prepared", folder / "validation.tar", tmp_path, tiny, RECIPE, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "draw_curve", die)
+        with pytest.raises(_PowerCut):
+            training.train(*arguments)
+    assert len(json.loads((tmp_path / "curve.json").read_text())) == 1
+    training.train(*arguments)
+    expected, found = load_state(trained / "weights.npz", tiny), load_state(tmp_path / "weights.npz", tiny)
+    assert [name for name in expected if not np.array_equal(expected[name], found[name])] == []
+    assert [row["epoch"] for row in json.loads((tmp_path / "curve.json").read_text())] == [1, 2]
+
+
+def test_finished_run_is_not_trained_again(trained, folder, tiny):
+    """Starting a finished run leaves its weights as they are."""
+    before = (trained / "weights.npz").read_bytes()
+    training.train(folder / "prepared", folder / "validation.tar", trained, tiny, RECIPE, threads=1)
+    assert (trained / "weights.npz").read_bytes() == before
+
+
+def test_batch_larger_than_the_photographs_is_refused(folder, tiny, tmp_path):
+    """Eight photographs cannot fill a batch of nine."""
+    with pytest.raises(SourceError, match="expected at least 9 photographs for a batch, found 8"):
+        training.train(
+            folder / "prepared", folder / "validation.tar", tmp_path, tiny, replace(RECIPE, batch=9), threads=1
+        )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_budgets_fall_and_stay_within_the_recipe(tiny, seed):
+    """Counts fall from stage to stage, between the smallest share and all patches."""
+    keep = training._random_keep(tiny, replace(RECIPE, full_share=0.0, smallest_keep=0.25), np.random.default_rng(seed))
+    assert 16 >= keep[0] >= keep[1] >= 4
+
+
+@pytest.mark.parametrize(("step", "rate"), [(0, 0.5), (1, 1.0), (2, 1.0), (6, 0.5), (10, 0.0)])
+def test_learning_rate_rises_then_follows_a_half_cosine(step, rate):
+    """Two steps of warm-up, then half a cosine over the remaining eight."""
+    assert training._rate(step, 10, replace(RECIPE, learning_rate=1.0)) == pytest.approx(rate, abs=1e-12)
+
+
+def test_mixed_targets_are_shares_of_the_area(tiny):
+    """The share of the next image in the targets is the share of its pixels."""
+    image = torch.stack([torch.zeros(3, 32, 32), torch.ones(3, 32, 32)])
+    mixed, (target,) = training._mix(image, [torch.eye(2)], np.random.default_rng(4))
+    assert 0 < mixed[0].mean() < 1
+    torch.testing.assert_close(target[0], torch.stack([1 - mixed[0].mean(), mixed[0].mean()]))
+
+
+def test_full_budget_is_drawn_as_often_as_the_recipe_says(tiny):
+    """About two fifths of the steps keep every patch (random budgets hit it too, rarely)."""
+    rng = np.random.default_rng(0)
+    full = sum(training._random_keep(tiny, RECIPE, rng) == (16, 16) for _ in range(1000))
+    assert 0.36 <= full / 1000 <= 0.46

@@ -1,0 +1,94 @@
+"""Whole models with our operators against the same models in stock ones; writes target/bench/models.json."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from onnxruntime.transformers import optimizer
+
+from coppice_export.check import sample_images, session
+from coppice_export.config import MINI, VIT_TINY, ViTConfig
+from coppice_export.cost import incoming_counts
+from coppice_export.model import build_model
+from coppice_export.weights import expected_shapes, load_state
+from report import ROOT, Contest, run
+
+NOTES = {
+    "stock": "the same function, same tokens kept, in stock operators: com.microsoft.Attention and MultiHeadAttention, "
+    "TopK and Gather, linear attention by MatMul",
+    "stock, fused": "that graph after onnxruntime.transformers.optimizer, model_type vit",
+    "stock, fused, all tokens": "that graph without token reduction: what a user has today",
+}
+State = dict[str, np.ndarray]
+
+
+def _random_state(config: ViTConfig) -> State:
+    rng = np.random.default_rng(0)
+    state = {name: rng.normal(scale=0.02, size=s).astype(np.float32) for name, s in expected_shapes(config).items()}
+    ones = {name: np.ones_like(array) for name, array in state.items() if "norm" in name and name.endswith(".weight")}
+    return state | ones
+
+
+def _vit_tiny() -> tuple[State, str]:
+    path = Path(os.environ.get("COPPICE_DATA", ROOT.parent / "shared" / "data")) / "vit_tiny_in1k.npz"
+    if path.is_file():
+        return load_state(path, VIT_TINY), "trained weights"
+    return _random_state(VIT_TINY), f"random weights, as COPPICE_DATA has no {path.name}"
+
+
+def _stock(config: ViTConfig, state: State, fused: bool) -> bytes:
+    model = build_model(config, state, "stock")
+    if fused:
+        model = optimizer.optimize_model(
+            model, model_type="vit", num_heads=config.heads, hidden_size=config.width, opt_level=0
+        ).model
+    return model.SerializeToString()
+
+
+def _require_same_logits(graphs: dict[str, bytes], feeds: State) -> None:
+    """A rival that computes something else would be no rival."""
+    logits = {name: session(graph).run(["logits"], feeds)[0] for name, graph in graphs.items()}
+    first, *others = logits
+    for other in others:
+        np.testing.assert_allclose(logits[other], logits[first], rtol=0, atol=1e-3, err_msg=f"{other} against {first}")
+
+
+def _contests(config: ViTConfig, state: State, ours: bytes, keeps: dict[str, tuple[int, ...]]) -> list[Contest]:
+    image = {"image": sample_images(config, 1)[0]}
+    dense = replace(config, reduce_at=())
+    stock, fused = _stock(config, state, fused=False), _stock(config, state, fused=True)
+    today = _stock(dense, state, fused=True), image
+    size = config.preprocessing.crop
+    found = []
+    for name, keep in keeps.items():
+        feeds = image | {"keep": np.array(keep, np.int64)}
+        _require_same_logits({f"{config.name} {name}": ours, "stock": stock, "stock, fused": fused}, feeds)
+        rivals = {"stock": (stock, feeds), "stock, fused": (fused, feeds), "stock, fused, all tokens": today}
+        shape = f"{size}x{size} tokens {' '.join(map(str, keep))}"
+        found.append(Contest(f"{config.name} {name}", shape, (ours, feeds), rivals))
+    plain = build_model(dense, state).SerializeToString(), image
+    rivals = {"stock": (_stock(dense, state, fused=False), image), "stock, fused": today}
+    return [*found, Contest(f"{config.name} without reduction", f"{size}x{size}", plain, rivals)]
+
+
+def main() -> None:
+    logging.getLogger("onnxruntime.transformers").setLevel(logging.ERROR)  # it expects graphs from PyTorch
+    state, origin = _vit_tiny()
+    keeps = {f"keep {ratio}": incoming_counts(VIT_TINY, ratio) for ratio in (1.0, 0.7, 0.5)}
+    contests = _contests(VIT_TINY, state, build_model(VIT_TINY, state).SerializeToString(), keeps)
+    bundle = ROOT / "export" / "bundles" / MINI.name
+    state = load_state(ROOT / "export" / "recipes" / MINI.name / "weights.npz", MINI)
+    ladder = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))["ladder"]
+    rungs = {rung["name"]: tuple(rung["keep"]) for rung in ladder}
+    contests += _contests(MINI, state, (bundle / "model.onnx").read_bytes(), rungs)
+    notes = NOTES | {"vit-tiny": origin, MINI.name: "the shipped bundle"}
+    run("models", contests, notes, ROOT / "target" / "bench" / "models.json")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+package dev.coppice.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+final class InspectAndDoctorTest {
+
+  @TempDir private Path folder;
+
+  @Test
+  void shouldShowWhatIsInABundle() {
+    Cli end = Cli.run("inspect", Cli.BUNDLE);
+    assertThat(end.code()).isZero();
+    assertThat(end.err()).isEmpty();
+    assertThat(end.out()).startsWith("imagenette-mini 1.0.0\n").contains("160 x 160 pixels", "100 patches (10 x 10) and 1 before them",
+        "classes    10",
+        "LinearAttention, TokenAttention, TopKTokens", " MB: sizes and hashes are right", "golden     outputs are right on this machine");
+  }
+
+  @Test
+  void shouldShowTheLadderWithItsAccuracyAndMarkTheDefault() {
+    assertThat(Cli.run("inspect", Cli.BUNDLE).out()).contains("ladder (top-1 on imagenette-val-1500)")
+        .containsPattern("(?m)^    full +keep 100,100 +from --keep 0\\.\\d\\d +\\d+ M multiply-adds +\\d\\d\\.\\d\\d %$")
+        .containsPattern("(?m)^    medium +keep 70,49 +from --keep 0\\.\\d\\d +\\d+ M multiply-adds +\\d\\d\\.\\d\\d %  default$")
+        .containsPattern("(?m)^    lowest +keep 30,9 +from --keep 0\\.00 +\\d+ M multiply-adds +\\d\\d\\.\\d\\d %$");
+  }
+
+  @Test
+  void shouldRefuseToInspectASpoiltBundle() throws IOException {
+    Path copy = Cli.copyOfBundle(folder);
+    Files.writeString(copy.resolve("notes.txt"), "surplus");
+    assertThat(Cli.run("inspect", copy)).isEqualTo(
+        new Cli(1, "", "coppice: " + copy.resolve("notes.txt") + ": bundle.json does not list it; remove it from the bundle.\n"));
+  }
+
+  @Test
+  void shouldPrintWhatABugReportNeeds() {
+    Cli end = Cli.run("doctor");
+    assertThat(end.code()).isZero();
+    assertThat(end.out().lines().map(line -> line.replaceFirst(" {2,}.*", ""))).containsExactly(
+        "java", "platform", "board", "processors", "onnx runtime", "operators", "isa", "bundle", "Nothing is wrong.");
+    assertThat(end.out()).contains(System.getProperty("java.version"), System.getProperty("os.arch"), "glibc 2.", "1.29.0",
+        "libcoppice_ops-", "golden cases right");
+  }
+
+  @Test
+  void shouldSayWhatIsWrongWithTheBundle() {
+    Cli end = Cli.run("doctor", "--bundle", folder.resolve("gone"));
+    assertThat(end.code()).isOne();
+    assertThat(end.out()).endsWith("wrong         bundle.missing: " + folder.resolve("gone")
+        + ": no such bundle folder; give a folder that holds bundle.json.\n")
+        .doesNotContain("Nothing is wrong.").startsWith("java ");
+  }
+
+  @Test
+  void shouldShowHelpAndVersion() {
+    assertThat(Cli.run("--help").out()).contains("classify", "inspect", "doctor");
+    assertThat(Cli.run("--version")).isEqualTo(new Cli(0, "coppice 0.1.0\n", ""));
+  }
+}

@@ -1,0 +1,78 @@
+package dev.coppice;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.coppice.api.BundleException;
+import dev.coppice.api.Diagnostics;
+import dev.coppice.bundle.ShippedBundle;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The front door: what it lets in, and what it says to what it does not. */
+final class CoppiceTest {
+
+  @TempDir private Path folder;
+
+  @Test
+  void shouldRefuseABundleThatIsNotThere() {
+    assertThatThrownBy(() -> Coppice.open(folder.resolve("gone"))).isInstanceOf(BundleException.class).extracting("code").isEqualTo("bundle.missing");
+  }
+
+  @Test
+  void shouldRefuseNoBundleNoOptionsAndNoPictureByName() {
+    assertThatThrownBy(() -> Coppice.open(null)).isInstanceOf(NullPointerException.class).hasMessage("bundle");
+    assertThatThrownBy(() -> Coppice.open(folder, null)).isInstanceOf(NullPointerException.class).hasMessage("options");
+    assertThatThrownBy(() -> Coppice.image((Path) null)).isInstanceOf(NullPointerException.class).hasMessage("file");
+    assertThatThrownBy(() -> Coppice.image((byte[]) null)).isInstanceOf(NullPointerException.class).hasMessage("bytes");
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1000, 4_000_000})
+  void shouldRefuseATruncatedModelWhoseHashesAreRight(int length) throws IOException {
+    Path copy = ShippedBundle.copyInto(folder);
+    ShippedBundle.replace(copy, "model.onnx", Arrays.copyOf(Files.readAllBytes(copy.resolve("model.onnx")), length));
+    assertRefusedByOnnxRuntime(copy);
+  }
+
+  @Test
+  void shouldRefuseTextInPlaceOfAModel() throws IOException {
+    Path copy = ShippedBundle.copyInto(folder);
+    ShippedBundle.replace(copy, "model.onnx", "no graph".getBytes(StandardCharsets.UTF_8));
+    assertRefusedByOnnxRuntime(copy);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"\"name\":\"image\"", "\"name\":\"keep\"", "\"name\":\"logits\"", "\"kept_1\""})
+  void shouldRefuseAManifestWhoseNamesTheGraphDoesNotHave(String name) throws IOException {
+    Path copy = ShippedBundle.copyInto(folder);
+    Files.writeString(copy.resolve("bundle.json"), ShippedBundle.manifest(name, name.replaceFirst("\"$", "x\"")));
+    assertThatThrownBy(() -> Coppice.open(copy)).isInstanceOf(BundleException.class)
+        .hasMessageMatching("Bundle \"imagenette-mini\": expected a model with inputs .*x.*, found .*; export it again\\.")
+            .extracting("code").isEqualTo("bundle.model");
+  }
+
+  @Test
+  void shouldTellWhatABugReportNeeds() {
+    Diagnostics found = Coppice.diagnostics();
+    assertThat(found.java()).startsWith(System.getProperty("java.version"));
+    assertThat(found.onnxRuntime()).isEqualTo("1.29.0");
+    assertThat(Path.of(found.operatorLibrary())).isRegularFile();
+    assertThat(found.platform()).endsWith(System.getProperty("os.arch"));
+    assertThat(found.processors()).isPositive();
+    assertThat(found.threads()).isBetween(1, 4);
+  }
+
+  private static void assertRefusedByOnnxRuntime(Path bundle) {
+    assertThatThrownBy(() -> Coppice.open(bundle)).isInstanceOf(BundleException.class)
+        .hasMessageStartingWith("Bundle \"imagenette-mini\": ONNX Runtime refuses the model (")
+        .hasMessageEndingWith("); export it again.").hasMessageNotContaining("\n").extracting("code").isEqualTo("bundle.model");
+  }
+}

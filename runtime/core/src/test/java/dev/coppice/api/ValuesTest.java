@@ -1,0 +1,43 @@
+package dev.coppice.api;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The values that callers make refuse what makes no sense, with the number they were given. */
+final class ValuesTest {
+
+  @ParameterizedTest
+  @ValueSource(ints = {-1, 0, 65})
+  void shouldRefuseThreadsOutsideTheirRange(int threads) {
+    assertThatThrownBy(() -> new OpenOptions(threads)).isInstanceOf(IllegalArgumentException.class).hasMessage("threads must be 1..64: " + threads);
+  }
+
+  @Test
+  void shouldRefuseToRankNoLabel() {
+    assertThatThrownBy(() -> RunOptions.defaults().withTop(0)).isInstanceOf(IllegalArgumentException.class).hasMessage("top must be at least 1: 0");
+  }
+
+  @ParameterizedTest
+  @CsvSource({"0, 1, 0", "1, -1, 3", "2, 2, 11", "65536, 65536, 0"})
+  void shouldRefusePixelsThatDoNotFitTheSize(int width, int height, int bytes) {
+    assertThatThrownBy(() -> new Image(width, height, new byte[bytes], 0)).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("width");
+  }
+
+  @ParameterizedTest
+  @CsvSource({"0, 0", "8, 0", "8, 9", "8193, 8"})
+  void shouldRefuseACropThatDoesNotFitTheResizedImage(int shortSide, int crop) {
+    List<Float> half = List.of(0.5f, 0.5f, 0.5f);
+    assertThatThrownBy(() -> new Preprocessing(shortSide, crop, half, half)).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("crop=" + crop);
+  }
+
+  @Test
+  void shouldAddUpTheArrows() {
+    assertThat(new Timings(1, 20, 300, 4000).total()).isEqualTo(4321);
+  }
+}

@@ -1,0 +1,90 @@
+package dev.coppice.ort;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.coppice.api.BundleException;
+import dev.coppice.bundle.Bundle;
+import dev.coppice.bundle.ShippedBundle;
+import dev.coppice.ops.OperatorLibrary;
+import java.util.List;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** The engine on the shipped model, against the logits that PyTorch computed when it was exported. */
+final class BundleGoldenTest {
+
+  private static Bundle bundle;
+  private static OrtEngine engine;
+
+  @BeforeAll
+  static void open() {
+    bundle = Bundle.read(ShippedBundle.FOLDER);
+    engine = open(bundle.modelBytes());
+  }
+
+  @AfterAll
+  static void close() {
+    engine.close();
+  }
+
+  static List<Bundle.Golden> golden() {
+    return Bundle.read(ShippedBundle.FOLDER).golden();
+  }
+
+  @ParameterizedTest
+  @MethodSource("golden")
+  void shouldComputeTheGoldenLogits(Bundle.Golden golden) {
+    assertThat(logits(golden, golden.keep())).containsExactly(golden.logits(), within((float) golden.tolerance()));
+  }
+
+  @Test
+  void shouldHaveGoldenCasesOfTheMostAndTheFewestTokens() {
+    assertThat(golden()).extracting(Bundle.Golden::keep).containsExactly(List.of(100, 100), List.of(30, 9));
+  }
+
+  @Test
+  void shouldCatchLogitsOfAnotherBudget() {
+    Bundle.Golden golden = golden().get(1);
+    assertThat(Math.abs(logits(golden, List.of(30, 10))[0] - golden.logits()[0])).isGreaterThan((float) golden.tolerance());
+  }
+
+  @Test
+  void shouldComputeTheSameAgainAfterMoreBudgetsThanItRemembers() {
+    Bundle.Golden golden = golden().get(1);
+    try (OrtEngine fresh = open(bundle.modelBytes())) {
+      float[] before = logits(fresh, golden, golden.keep());
+      for (int count = 1; count <= 16; count++) {
+        logits(fresh, golden, List.of(count, 1));
+      }
+      assertThat(logits(fresh, golden, golden.keep())).isEqualTo(before);
+    }
+  }
+
+  @Test
+  void shouldRefuseAModelThatIsNone() {
+    assertThatThrownBy(() -> open(new byte[100])).isInstanceOf(BundleException.class)
+        .hasMessageStartingWith("Bundle \"imagenette-mini\": ONNX Runtime refuses the model (").hasMessageEndingWith("); export it again.")
+        .extracting("code").isEqualTo("bundle.model");
+  }
+
+  private static OrtEngine open(byte[] model) {
+    OrtEngine.version();
+    return new OrtEngine(model, bundle.model(), OperatorLibrary.load(), 2);
+  }
+
+  private static float[] logits(Bundle.Golden golden, List<Integer> keep) {
+    return logits(engine, golden, keep);
+  }
+
+  private static float[] logits(OrtEngine engine, Bundle.Golden golden, List<Integer> keep) {
+    engine.image().data().put(0, golden.image());
+    float[] logits = new float[golden.logits().length];
+    engine.run(keep).logits().data().get(0, logits);
+    return logits;
+  }
+}
