@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -21,7 +23,12 @@ FORMS = {
     "elu1-cos1d": Attention("linear", "elu1", "cos1d"),
     "relu-cos1d-sqrt_d": Attention("linear", "relu", "cos1d", "sqrt_d"),
     "elu1-none": Attention("linear", "elu1", normalize="none"),
+    "relu_pow3": Attention("linear", "relu_pow3"),
+    "relu_pow3-sqrt_d": Attention("linear", "relu_pow3", normalize="sqrt_d"),
+    "elu1-cos2d": Attention("linear", "elu1", "cos2d", grid=15),
+    "relu-cos2d-no-prefix": Attention("linear", "relu", "cos2d", grid=15, prefix_tokens=0),
 }
+STOCK_FORMS = ("relu", "elu1", "elu1-cos1d", "relu-cos1d-sqrt_d", "elu1-none")
 
 
 def _tolerance(expected: np.ndarray, terms: int) -> float:
@@ -41,10 +48,12 @@ def _run(graph: Graph, outputs: dict[str, list], feeds: dict[str, np.ndarray]) -
 
 
 @pytest.mark.parametrize("tokens", TOKENS)
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-@pytest.mark.parametrize("face", FACES)
-def test_linear_attention_equals_its_reference(face, form, tokens):
+@pytest.mark.parametrize(
+    ("face", "name"), [*itertools.product(("ours", "torch"), FORMS), *itertools.product(("stock",), STOCK_FORMS)]
+)
+def test_linear_attention_equals_its_reference(face, name, tokens):
     """Every face gives the float64 reference's rows, at positions with gaps."""
+    form = FORMS[name]
     qkv, length = _qkv(tokens), 2 * tokens
     positions = np.sort(np.random.default_rng(1).choice(length, tokens, replace=False))[None]
     expected = linear_attention.reference(qkv, HEADS, form, length, positions=positions)
@@ -63,19 +72,29 @@ def test_linear_attention_equals_its_reference(face, form, tokens):
     np.testing.assert_allclose(y, expected, rtol=0, atol=_tolerance(expected, tokens + 4 * DIM))
 
 
+@pytest.mark.parametrize("name", sorted(FORMS.keys() - set(STOCK_FORMS)))
+def test_stock_graph_refuses_what_it_does_not_have(name):
+    """A form without a stock graph is refused by name."""
+    with pytest.raises(ValueError, match=f"no stock graph of {FORMS[name].feature_map}"):
+        linear_attention.stock(Graph("test"), "qkv", HEADS, WIDTH, FORMS[name], 17)
+
+
 @pytest.mark.parametrize("tokens", TOKENS)
-@pytest.mark.parametrize("face", FACES)
-def test_token_attention_equals_its_reference(face, tokens):
-    """Every face gives the float64 reference's rows and class-token scores."""
+@pytest.mark.parametrize(
+    ("face", "score"),
+    [("stock", "cls"), *itertools.product(("ours", "torch"), ("cls", "cls_value_norm", "received"))],
+)
+def test_token_attention_equals_its_reference(face, score, tokens):
+    """Every face gives the float64 reference's rows and scores; the stock graph has those of the class token."""
     qkv = _qkv(tokens)
-    expected_y, expected_scores = token_attention.reference(qkv, HEADS)
+    expected_y, expected_scores = token_attention.reference(qkv, HEADS, score=score)
     if face == "torch":
-        y, scores = token_attention.torch_face(torch.from_numpy(qkv), HEADS)
+        y, scores = token_attention.torch_face(torch.from_numpy(qkv), HEADS, score)
     else:
         graph = Graph("test")
         graph.input("qkv", "float32", list(qkv.shape))
         if face == "ours":
-            names = token_attention.ours(graph, "qkv", HEADS, scores=True)
+            names = token_attention.ours(graph, "qkv", HEADS, scores=True, score=score)
         else:
             names = token_attention.stock(graph, "qkv", HEADS, WIDTH, scores=True)
         y, scores = _run(graph, dict(zip(names, ([1, tokens, WIDTH], [1, tokens]))), {"qkv": qkv})

@@ -64,6 +64,34 @@ def test_linear_attention_equals_its_formula(feature_map, reweight, normalize):
     np.testing.assert_allclose(y, loops, **EXACT)
 
 
+def test_sharpened_features_keep_the_norm_of_the_token():
+    """Cubed features of a token have the norm, over all heads, that its ReLU features had (FLatten)."""
+    q = np.random.default_rng(3).standard_normal((1, 2, 1, 5))
+    cubed = linear_attention._features(q, "relu_pow3")
+    assert np.linalg.norm(cubed) == pytest.approx(np.linalg.norm(np.maximum(q, 0)), rel=1e-12)
+    largest = np.maximum(q, 0).max()
+    np.testing.assert_allclose(cubed / cubed.max(), np.maximum(q / largest, 0) ** 3, **EXACT)
+
+
+@pytest.mark.parametrize("prefix", [0, 1])
+def test_grid_reweighting_equals_its_formula(prefix):
+    """cos2d weighs patches by the product of two cosines; prefix tokens weigh 1."""
+    tokens, grid = prefix + 6, 4
+    qkv = _qkv(1, tokens, 1, 3)
+    positions = np.concatenate([np.arange(prefix), prefix + np.array([0, 3, 5, 6, 10, 15])])
+    form = Attention("linear", "elu1", "cos2d", "none", grid=grid, prefix_tokens=prefix)
+    y = linear_attention.reference(qkv, 1, form, positions=positions[None])[0]
+    for i, j in itertools.product(range(tokens), range(3)):
+        total = 0.0
+        for other in range(tokens):
+            weight = sum(_feature(a, "elu1") * _feature(b, "elu1") for a, b in zip(qkv[0, i, :3], qkv[0, other, 3:6]))
+            if i >= prefix and other >= prefix:
+                a, b = divmod(int(positions[i]) - prefix, grid), divmod(int(positions[other]) - prefix, grid)
+                weight *= math.prod(math.cos(math.pi * (m - n) / (2 * grid)) for m, n in zip(a, b))
+            total += weight * qkv[0, other, 6 + j]
+        assert y[i, j] == pytest.approx(total, abs=1e-12)
+
+
 def test_linear_attention_of_equal_values_gives_that_value():
     """A weighted mean of one value is this value, whatever the weights are."""
     qkv = _qkv(1, 9, 2, 4)
@@ -105,6 +133,22 @@ def test_token_attention_equals_scaled_dot_product_attention():
     q, k, v = (torch.from_numpy(qkv).reshape(2, 11, 3, 3, 5)[:, :, i].transpose(1, 2) for i in range(3))
     expected = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(2, 11, 15)
     np.testing.assert_allclose(token_attention.reference(qkv, 3)[0], expected, **EXACT)
+
+
+def test_received_attention_is_the_mean_over_rows_and_heads():
+    """Without a query index the received scores of a sequence sum to 1; of one row they are its attention."""
+    qkv = _qkv(1, 7, 2, 3)
+    assert token_attention.reference(qkv, 2, score="received")[1].sum() == pytest.approx(1, abs=1e-12)
+    first = np.zeros((1, 1), np.int64)
+    scores = token_attention.reference(qkv, 2, query_index=first, score="received")[1]
+    np.testing.assert_allclose(scores, token_attention.reference(qkv, 2)[1], **EXACT)
+
+
+def test_value_norm_multiplies_the_class_row():
+    """cls_value_norm is the class row times the norm of all of a token's values."""
+    qkv = _qkv(1, 7, 2, 3)
+    expected = token_attention.reference(qkv, 2)[1] * np.sqrt((qkv[:, :, 12:] ** 2).sum(-1))
+    np.testing.assert_allclose(token_attention.reference(qkv, 2, score="cls_value_norm")[1], expected, **EXACT)
 
 
 def test_token_attention_takes_a_scale_of_its_own():

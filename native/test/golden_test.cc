@@ -61,31 +61,66 @@ class AttentionGolden : public testing::TestWithParam<BodyCase> {
   }
 };
 
-class LinearAttentionGolden : public AttentionGolden {};
+class LinearAttentionGolden : public AttentionGolden {
+ protected:
+  void add_waves(Problem& p, size_t number) const {
+    const std::string reweight = golden.attribute("reweight", "none");
+    if (reweight == "none") return;
+    const Tensor* given = golden.input("positions");
+    std::vector<double> place(p.tokens);
+    for (size_t i = 0; i < p.tokens; ++i) place[i] = given ? static_cast<double>(item(given->integers, batch, number)[i]) : static_cast<double>(i);
+    if (reweight == "cos1d") {
+      const double length = golden.number("length", 0) > 0 ? golden.number("length", 0) : static_cast<double>(p.tokens);
+      for (const bool sine : {false, true}) {
+        for (const double x : place) p.query_wave.push_back(wave(x / length, sine));
+      }
+      p.key_wave = p.query_wave;
+      return;
+    }
+    // Patches see patches by four products of waves; of two more, one lets all see prefix keys, one lets the prefix see patches.
+    const double grid = golden.number("grid", 0), prefix = golden.number("prefix_tokens", 1);
+    p.query_wave.assign(6 * p.tokens, 0);
+    p.key_wave = p.query_wave;
+    for (size_t i = 0; i < p.tokens; ++i) {
+      const bool outside = place[i] < prefix;
+      const double down = std::floor((place[i] - prefix) / grid) / grid, across = std::fmod(place[i] - prefix, grid) / grid;
+      for (size_t number = 0; number < 4 && !outside; ++number) {
+        p.query_wave[number * p.tokens + i] = wave(down, number & 1) * wave(across, number & 2);
+        p.key_wave[number * p.tokens + i] = p.query_wave[number * p.tokens + i];
+      }
+      p.query_wave[4 * p.tokens + i] = 1;
+      p.key_wave[4 * p.tokens + i] = outside;
+      p.query_wave[5 * p.tokens + i] = outside;
+      p.key_wave[5 * p.tokens + i] = !outside;
+    }
+  }
+
+ private:
+  static float wave(double share, bool sine) {
+    const double angle = 1.57079632679489661923 * share;
+    return static_cast<float>(sine ? std::sin(angle) : std::cos(angle));
+  }
+};
 INSTANTIATE_TEST_SUITE_P(LinearAttention, LinearAttentionGolden,
                          testing::Combine(testing::ValuesIn(bodies()), testing::ValuesIn(golden_cases(COPPICE_GOLDEN, "LinearAttention"))),
                          body_case_name);
 
 TEST_P(LinearAttentionGolden, ShouldAgreeInBothOrders) {
   LinearForm form{};
-  form.feature_map = golden.attribute("feature_map", "elu1") == "elu1" ? FeatureMap::kElu1 : FeatureMap::kRelu;
+  const std::string map = golden.attribute("feature_map", "elu1");
+  form.feature_map = map == "elu1" ? FeatureMap::kElu1 : map == "relu" ? FeatureMap::kRelu : FeatureMap::kReluPow3;
   const std::string normalize = golden.attribute("normalize", "row_sum");
   form.normalize = normalize == "row_sum" ? Normalize::kRowSum : normalize == "sqrt_d" ? Normalize::kSqrtD : Normalize::kNone;
   form.eps = static_cast<float>(golden.number("eps", 1e-6));
   form.add_eps = golden.attribute("eps_mode", "clamp") == "add";
   for (size_t b = 0; b < batch; ++b) {
     Problem p = problem(b);
-    if (golden.attribute("reweight", "none") == "cos1d") {
-      const auto given = static_cast<size_t>(golden.number("length", 0));
-      const double step = 1.57079632679489661923 / static_cast<double>(given ? given : p.tokens);
-      const Tensor* positions = golden.input("positions");
-      p.query_wave.resize(2 * p.tokens);
-      for (size_t i = 0; i < p.tokens; ++i) {
-        const double angle = step * static_cast<double>(positions ? item(positions->integers, batch, b)[i] : static_cast<int64_t>(i));
-        p.query_wave[i] = static_cast<float>(std::cos(angle));
-        p.query_wave[p.tokens + i] = static_cast<float>(std::sin(angle));
-      }
-      p.key_wave = p.query_wave;
+    add_waves(p, b);
+    if (form.feature_map == FeatureMap::kReluPow3) {
+      p.query_weight = run_cube_factors(kernels, p, false);
+      std::vector<float> key_factor = run_cube_factors(kernels, p, true);
+      for (size_t i = 0; i < p.tokens && !p.key_weight.empty(); ++i) key_factor[i] *= p.key_weight[i];
+      p.key_weight = key_factor;
     }
     const Expected y = expected(*golden.output("y"), batch, b, golden.tolerance());
     EXPECT_TRUE(close(run_linear(kernels, p, form), y));
@@ -103,10 +138,14 @@ TEST_P(TokenAttentionGolden, ShouldAgree) {
     const Problem p = softmax_problem(b);
     const auto scale = static_cast<float>(golden.number("scale", 1 / std::sqrt(static_cast<double>(p.dim))));
     EXPECT_TRUE(close(run_softmax(kernels, p, scale), expected(*golden.output("y"), batch, b, golden.tolerance())));
-    if (golden.output("scores")) {
-      EXPECT_TRUE(close(mean_over_heads(run_class_attention(kernels, p, scale, false), p),
-                        expected(*golden.output("scores"), batch, b, golden.tolerance())));
-    }
+    if (!golden.output("scores")) continue;
+    const std::string score = golden.attribute("score", "none");
+    const bool received = score == "received";
+    std::vector<float> scores =
+        mean_over_heads(received ? run_received(kernels, p, scale) : run_class_attention(kernels, p, scale, false), p);
+    const std::vector<float> norms = run_value_norms(kernels, p);
+    for (size_t j = 0; j < p.tokens; ++j) scores[j] *= received ? 1 / static_cast<float>(p.rows()) : score == "cls_value_norm" ? norms[j] : 1;
+    EXPECT_TRUE(close(scores, expected(*golden.output("scores"), batch, b, golden.tolerance())));
   }
 }
 

@@ -33,17 +33,21 @@ class Attention:
     reweight: str = "none"
     normalize: str = "row_sum"
     eps: float = 1e-6
+    grid: int = 0  # patches along one edge; cos2d only
+    prefix_tokens: int = 1  # tokens without a place in the grid; cos2d only
 
     def __post_init__(self) -> None:
         for name, allowed in (
             ("kind", ("softmax", "linear")),
-            ("feature_map", ("relu", "elu1")),
-            ("reweight", ("none", "cos1d")),
+            ("feature_map", ("relu", "elu1", "relu_pow3")),
+            ("reweight", ("none", "cos1d", "cos2d")),
             ("normalize", ("none", "sqrt_d", "row_sum")),
         ):
             value = getattr(self, name)
             if value not in allowed:
                 raise ValueError(f"attention {name}: expected one of {', '.join(allowed)}, found {value!r}")
+        if self.reweight == "cos2d" and self.grid < 1:
+            raise ValueError(f"attention grid: expected the patches along one edge for cos2d, found {self.grid}")
 
 
 @dataclass(frozen=True)

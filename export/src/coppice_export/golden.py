@@ -61,7 +61,7 @@ def _linear(
     **options,
 ) -> Case:
     qkv = _qkv(seed, batch, tokens, heads, dim)
-    forms = {k: options[k] for k in ("feature_map", "reweight", "normalize", "eps") if k in options}
+    forms = {k: options[k] for k in ("feature_map", "reweight", "normalize", "eps", "grid", "prefix_tokens") if k in options}
     y = linear_attention.reference(
         qkv,
         heads,
@@ -90,8 +90,9 @@ def _softmax(
     name: str, description: str, batch=1, tokens=21, heads=2, dim=8, seed=0, query_index=None, size=None, **options
 ) -> Case:
     qkv = _qkv(seed, batch, tokens, heads, dim)
-    y, scores = token_attention.reference(qkv, heads, query_index, size, options.get("scale", 0))
-    outputs = {"y": y} | ({"scores": scores} if options.get("score") == "cls" else {})
+    kind = options.get("score", "cls")
+    y, scores = token_attention.reference(qkv, heads, query_index, size, options.get("scale", 0), kind)
+    outputs = {"y": y} | ({"scores": scores} if "score" in options else {})
     inputs = {"qkv": qkv, "query_index": query_index, "size": size}
     return _case("TokenAttention", name, description, {"num_heads": heads} | options, inputs, outputs, 2e-6)
 
@@ -170,6 +171,11 @@ def cases() -> list[Case]:
         ),
         _linear("odd-width", "a head of 7 channels, batch of 2", batch=2, tokens=13, heads=3, dim=7),
         _linear("one-token", "a single token attends to itself", tokens=1),
+        _linear("relu-pow3", "sharpened features", feature_map="relu_pow3", size=size),
+        _linear("relu-pow3-sqrt-d", "sharpened features with their norm", feature_map="relu_pow3", normalize="sqrt_d"),
+        _linear("cos2d", "a grid of 4 by 5 patches and a class token", reweight="cos2d", grid=5),
+        _linear("cos2d-positions", "pruned in a grid of 7", reweight="cos2d", grid=7, positions=far, order="quadratic"),
+        _linear("cos2d-no-prefix", "patches only", tokens=9, reweight="cos2d", grid=3, prefix_tokens=0),
         _linear("add-eps", "epsilon is added, not clamped", feature_map="relu", eps=0.5, eps_mode="add"),
         _softmax("plain", "softmax attention"),
         _softmax("scores", "with class-token scores", score="cls"),
@@ -181,6 +187,9 @@ def cases() -> list[Case]:
         ),
         _softmax("size", "proportional attention", size=size, score="cls"),
         _softmax("odd-width", "a head of 13 channels, batch of 2", batch=2, tokens=33, heads=3, dim=13, score="cls"),
+        _softmax("received", "attention received, of all rows", score="received", tokens=33, size=None),
+        _softmax("received-index", "attention received, of two rows", score="received", query_index=rows, size=size),
+        _softmax("cls-value-norm", "class row times the value norm", score="cls_value_norm", batch=2),
         _softmax("one-token", "a single token", tokens=1, score="cls"),
         _softmax("scale", "a scale of its own", scale=0.5),
         _scores("row", "class row"),

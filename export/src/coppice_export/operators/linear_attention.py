@@ -13,6 +13,33 @@ from ._heads import merge_heads, split_heads, stock_heads, stock_merge
 __all__ = ["ours", "reference", "stock", "torch_face"]
 
 
+def _features(x: np.ndarray, feature_map: str) -> np.ndarray:
+    """x: (batch, heads, tokens, dim) -> the same shape, not negative."""
+    if feature_map == "elu1":
+        return np.where(x >= 0, x + 1, np.exp(np.minimum(x, 0)))
+    positive = np.maximum(x, 0)
+    if feature_map == "relu":
+        return positive
+    # FLatten sharpens a token's features over all heads and gives them their old norm back.
+    norm = np.sqrt((positive**2).sum((1, 3), keepdims=True))
+    cubed_norm = np.sqrt((positive**6).sum((1, 3), keepdims=True))
+    return positive**3 * np.divide(norm, cubed_norm, out=np.zeros_like(norm), where=cubed_norm > 0)
+
+
+def _reweight(positions: np.ndarray, attention: Attention, length: int) -> np.ndarray:
+    """positions: (batch, tokens) -> the factor of each pair, (batch, tokens, tokens)."""
+
+    def cosine(place: np.ndarray, scale: int) -> np.ndarray:
+        return np.cos(math.pi * (place[:, :, None] - place[:, None, :]) / (2 * scale))
+
+    if attention.reweight == "cos1d":
+        return cosine(positions, length)
+    patch = positions - attention.prefix_tokens
+    factor = cosine(patch // attention.grid, attention.grid) * cosine(patch % attention.grid, attention.grid)
+    outside = patch < 0
+    return np.where(outside[:, :, None] | outside[:, None, :], 1.0, factor)
+
+
 def reference(
     qkv: np.ndarray,
     heads: int,
@@ -26,16 +53,10 @@ def reference(
     """qkv: (batch, tokens, 3 * width) -> (batch, rows, width), in float64 and in the quadratic order."""
     q, k, v = split_heads(qkv.astype(np.float64), heads)
     batch, tokens = qkv.shape[:2]
-    phi = (
-        (lambda x: np.maximum(x, 0))
-        if attention.feature_map == "relu"
-        else (lambda x: np.where(x >= 0, x + 1, np.exp(np.minimum(x, 0))))
-    )
-    weights = phi(q) @ phi(k).swapaxes(-1, -2)
-    if attention.reweight == "cos1d":
+    weights = _features(q, attention.feature_map) @ _features(k, attention.feature_map).swapaxes(-1, -2)
+    if attention.reweight != "none":
         p = np.broadcast_to(np.arange(tokens), (batch, tokens)) if positions is None else positions
-        difference = p[:, :, None] - p[:, None, :]
-        weights = weights * np.cos(math.pi * difference / (2 * (length or tokens)))[:, None]
+        weights = weights * _reweight(p, attention, length or tokens)[:, None]
     if size is not None:
         weights = weights * size.astype(np.float64)[:, None, None, :]
     total = weights.sum(-1, keepdims=True)
@@ -47,18 +68,33 @@ def reference(
     return y if query_index is None else np.take_along_axis(y, query_index[:, :, None], 1)
 
 
+def _torch_cubed(x):
+    positive = x.clamp_min(0)
+    norm = positive.pow(2).sum((1, 3), keepdim=True).sqrt()
+    return positive.pow(3) * (norm / positive.pow(6).sum((1, 3), keepdim=True).sqrt().clamp_min(1e-30))
+
+
 def torch_face(qkv, heads: int, attention: Attention, length: int, positions=None):
     """qkv: (batch, tokens, 3 * width) -> (batch, tokens, width); positions: (batch, tokens) if tokens were pruned."""
     import torch
     from torch.nn import functional as F
 
     q, k, v = split_heads(qkv, heads)
-    phi = F.relu if attention.feature_map == "relu" else (lambda x: F.elu(x) + 1)
+    phi = {"relu": F.relu, "elu1": lambda x: F.elu(x) + 1, "relu_pow3": _torch_cubed}[attention.feature_map]
     weights = phi(q) @ phi(k).transpose(-1, -2)
-    if attention.reweight == "cos1d":
+    if attention.reweight != "none":
         p = torch.arange(qkv.shape[1], device=qkv.device)[None] if positions is None else positions
-        angle = (p[:, :, None] - p[:, None, :]).to(qkv.dtype) * (math.pi / (2 * length))
-        weights = weights * torch.cos(angle)[:, None]
+        axes, scale = [p], length
+        if attention.reweight == "cos2d":
+            patch = p - attention.prefix_tokens
+            axes, scale = [patch.div(attention.grid, rounding_mode="floor"), patch % attention.grid], attention.grid
+        factor = torch.ones_like(weights[:, 0])
+        for axis in axes:
+            factor = factor * torch.cos((axis[:, :, None] - axis[:, None, :]).to(qkv.dtype) * (math.pi / (2 * scale)))
+        if attention.reweight == "cos2d":
+            outside = patch < 0
+            factor = factor.masked_fill(outside[:, :, None] | outside[:, None, :], 1.0)
+        weights = weights * factor[:, None]
     if attention.normalize == "row_sum":
         weights = weights / weights.sum(-1, keepdim=True).clamp_min(attention.eps)
     elif attention.normalize == "sqrt_d":
@@ -69,11 +105,11 @@ def torch_face(qkv, heads: int, attention: Attention, length: int, positions=Non
 def ours(
     graph: Graph, qkv: str, heads: int, attention: Attention, length: int, positions: str = "", query_index: str = ""
 ) -> str:
-    attributes = {
-        "feature_map": attention.feature_map,
-        "reweight": attention.reweight,
-        "normalize": attention.normalize,
-    }
+    attributes = {name: getattr(attention, name) for name in ("feature_map", "reweight", "normalize", "eps")}
+    if attention.reweight == "cos1d":
+        attributes["length"] = length
+    if attention.reweight == "cos2d":
+        attributes |= {"grid": attention.grid, "prefix_tokens": attention.prefix_tokens}
     return graph.op(
         "LinearAttention",
         qkv,
@@ -81,8 +117,6 @@ def ours(
         positions,
         domain=DOMAIN,
         num_heads=heads,
-        length=length,
-        eps=attention.eps,
         **attributes,
     )
 
@@ -90,7 +124,12 @@ def ours(
 def stock(
     graph: Graph, qkv: str, heads: int, width: int, attention: Attention, length: int, positions: str = ""
 ) -> str:
-    """The linear order in standard operators. MatMul, as Einsum runs 1.6-2.1 times slower in ONNX Runtime."""
+    """The linear order in standard operators, of relu and elu1 without or with cos1d.
+
+    MatMul, as Einsum runs 1.6-2.1 times slower in ONNX Runtime.
+    """
+    if attention.feature_map == "relu_pow3" or attention.reweight == "cos2d":
+        raise ValueError(f"no stock graph of {attention.feature_map} with {attention.reweight}; compare with PyTorch")
     q, k, v = stock_heads(graph, qkv, heads, width)
     phi = (
         (lambda x: graph.op("Relu", x))

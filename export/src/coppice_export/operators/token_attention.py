@@ -18,7 +18,12 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def reference(
-    qkv: np.ndarray, heads: int, query_index: np.ndarray | None = None, size: np.ndarray | None = None, scale: float = 0
+    qkv: np.ndarray,
+    heads: int,
+    query_index: np.ndarray | None = None,
+    size: np.ndarray | None = None,
+    scale: float = 0,
+    score: str = "cls",
 ) -> tuple[np.ndarray, np.ndarray]:
     """qkv: (batch, tokens, 3 * width) -> y (batch, rows, width) and scores (batch, tokens), in float64."""
     q, k, v = split_heads(qkv.astype(np.float64), heads)
@@ -27,25 +32,35 @@ def reference(
         logits = logits + np.log(size.astype(np.float64))[:, None, None, :]
     weights = softmax(logits)
     y = merge_heads(weights @ v)
-    y = y if query_index is None else np.take_along_axis(y, query_index[:, :, None], 1)
-    return y, weights[:, :, 0].mean(1)
+    if query_index is not None:
+        y = np.take_along_axis(y, query_index[:, :, None], 1)
+    if score == "received":
+        rows = weights if query_index is None else np.take_along_axis(weights, query_index[:, None, :, None], 2)
+        return y, rows.mean((1, 2))
+    scores = weights[:, :, 0].mean(1)
+    return y, scores * np.linalg.norm(merge_heads(v), axis=-1) if score == "cls_value_norm" else scores
 
 
-def torch_face(qkv, heads: int):
+def torch_face(qkv, heads: int, score: str = "cls"):
     """qkv: (batch, tokens, 3 * width) -> y (batch, tokens, width), scores (batch, tokens)."""
     import torch
     from torch.nn import functional as F
 
     q, k, v = split_heads(qkv, heads)
-    class_row = torch.softmax(q[:, :, :1] @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]), -1)
-    return merge_heads(F.scaled_dot_product_attention(q, k, v)), class_row[:, :, 0].mean(1)
+    asked = q if score == "received" else q[:, :, :1]
+    scores = torch.softmax(asked @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]), -1).mean((1, 2))
+    if score == "cls_value_norm":
+        scores = scores * merge_heads(v).norm(dim=-1)
+    return merge_heads(F.scaled_dot_product_attention(q, k, v)), scores
 
 
-def ours(graph: Graph, qkv: str, heads: int, scores: bool, query_index: str = "") -> tuple[str, str]:
+def ours(
+    graph: Graph, qkv: str, heads: int, scores: bool, query_index: str = "", score: str = "cls"
+) -> tuple[str, str]:
     """The names of y and of scores (empty without)."""
     if not scores:
         return graph.op("TokenAttention", qkv, query_index, domain=DOMAIN, num_heads=heads), ""
-    return tuple(graph.op("TokenAttention", qkv, query_index, outputs=2, domain=DOMAIN, num_heads=heads, score="cls"))
+    return tuple(graph.op("TokenAttention", qkv, query_index, outputs=2, domain=DOMAIN, num_heads=heads, score=score))
 
 
 def stock(
