@@ -83,6 +83,10 @@ struct Kernels {
   void (*value_norms)(const Attention&, float* out);
   // out[j] = |relu(x)| / |relu(x)^3| of token j's queries (keys: of its keys) over all heads; 0 where nothing is positive.
   void (*cube_factors)(const Attention&, bool keys, float* out);
+
+  // IEEE 754 binary16 to float and back; to half rounds to nearest, ties to even. NaN stays NaN.
+  void (*widen)(const uint16_t* half, size_t n, float* out);
+  void (*narrow)(const float* x, size_t n, uint16_t* half);
 };
 
 // Query rows a worker handles in one call of *_rows at most, and keys in one call of `received`.

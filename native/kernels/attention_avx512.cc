@@ -1,4 +1,6 @@
 // x86-64 with AVX-512 F, VL, DQ and BW: 16 lanes.
+#include <immintrin.h>
+
 #include "attention.h"
 
 namespace coppice::avx512 {
@@ -11,10 +13,12 @@ namespace {
 #include "body/vector.h"
 #include "body/gemm.h"
 #include "body/attention.h"
+#include "body/half.h"
 
 }  // namespace
 
-extern const Kernels kKernels = {"avx512",       kLanes,   scratch,         summarise,   linear_rows, quadratic_rows,
-                                 softmax_rows, received, class_attention, value_norms, cube_factors};
+extern const Kernels kKernels = {"avx512",       kLanes,   scratch,         summarise,   linear_rows,  quadratic_rows,
+                                 softmax_rows, received, class_attention, value_norms, cube_factors, widen,
+                                 narrow};
 
 }  // namespace coppice::avx512

@@ -10,10 +10,12 @@ namespace {
 #include "body/vector.h"
 #include "body/gemm.h"
 #include "body/attention.h"
+#include "body/half.h"
 
 }  // namespace
 
-extern const Kernels kKernels = {"scalar",       kLanes,   scratch,         summarise,   linear_rows, quadratic_rows,
-                                 softmax_rows, received, class_attention, value_norms, cube_factors};
+extern const Kernels kKernels = {"scalar",       kLanes,   scratch,         summarise,   linear_rows,  quadratic_rows,
+                                 softmax_rows, received, class_attention, value_norms, cube_factors, widen,
+                                 narrow};
 
 }  // namespace coppice::scalar

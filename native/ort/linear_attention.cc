@@ -110,7 +110,8 @@ void LinearAttention::compute(Ort::KernelContext& context) {
       }
     }
   }
-  auto* y = static_cast<float*>(output(context, 0, {p.qkv.shape[0], static_cast<int64_t>(rows), static_cast<int64_t>(p.width())}));
+  const FloatOutput out(context, 0, {p.qkv.shape[0], static_cast<int64_t>(rows), static_cast<int64_t>(p.width())});
+  float* const y = out.data();
   if (p.batch == 0 || rows == 0) return;
 
   const bool quadratic = prefers_quadratic(p.tokens, rows, p.dim), cubed = form_.feature_map == FeatureMap::kReluPow3;

@@ -37,9 +37,17 @@ std::optional<Input> optional(Ort::KernelContext& context, size_t number, const 
   if (number >= context.GetInputCount()) return std::nullopt;
   Ort::ConstValue value = context.GetInput(number);
   if (value == nullptr) return std::nullopt;
-  Input input{value.GetTensorTypeAndShapeInfo().GetShape(), value.GetTensorRawData()};
+  const Ort::TensorTypeAndShapeInfo info = value.GetTensorTypeAndShapeInfo();
+  Input input;
+  input.shape = info.GetShape();
+  input.data = value.GetTensorRawData();
   if (axis_count(axes) != input.shape.size()) {
     refuse(std::string("input ") + name + " must have shape [" + axes + "], found " + shape_text(input.shape) + ".");
+  }
+  if (info.GetElementType() == kHalf) {
+    input.widened.resize(info.GetElementCount());
+    kernels_in_use().widen(static_cast<const uint16_t*>(input.data), input.widened.size(), input.widened.data());
+    input.data = input.widened.data();
   }
   return input;
 }
@@ -122,10 +130,28 @@ std::optional<Input> token_sizes(Ort::KernelContext& context, size_t number, con
   return size;
 }
 
-void* output(Ort::KernelContext& context, size_t number, const std::vector<int64_t>& shape) {
+int64_t* integer_output(Ort::KernelContext& context, size_t number, const std::vector<int64_t>& shape) {
   if (number >= context.GetOutputCount()) return nullptr;
   Ort::UnownedValue value = context.GetOutput(number, shape);
-  return value == nullptr ? nullptr : value.GetTensorMutableRawData();
+  return value == nullptr ? nullptr : value.GetTensorMutableData<int64_t>();
+}
+
+FloatOutput::FloatOutput(Ort::KernelContext& context, size_t number, const std::vector<int64_t>& shape) {
+  if (number >= context.GetOutputCount()) return;
+  Ort::UnownedValue value = context.GetOutput(number, shape);
+  if (value == nullptr) return;
+  const Ort::TensorTypeAndShapeInfo info = value.GetTensorTypeAndShapeInfo();
+  if (info.GetElementType() == kHalf) {
+    wide_.resize(info.GetElementCount());
+    data_ = wide_.data();
+    half_ = static_cast<uint16_t*>(value.GetTensorMutableRawData());
+  } else {
+    data_ = static_cast<float*>(value.GetTensorMutableRawData());
+  }
+}
+
+FloatOutput::~FloatOutput() {
+  if (half_ != nullptr) kernels_in_use().narrow(wide_.data(), wide_.size(), half_);
 }
 
 Scratch::Scratch(OrtAllocator* allocator, size_t floats) : allocator_(allocator), left_(floats) {

@@ -45,10 +45,15 @@ OrtStatusPtr guarded(const char* name, Body body) noexcept {
   }
 }
 
-// An input tensor, read only.
+// An input tensor, read only. Moves, as `data` may point into what it owns.
 struct Input {
   std::vector<int64_t> shape;
   const void* data = nullptr;
+  std::vector<float> widened;  // the values of a float16 tensor
+
+  Input() = default;
+  Input(Input&&) = default;
+  Input& operator=(Input&&) = default;
 
   size_t size(size_t axis) const { return static_cast<size_t>(shape[axis]); }
   const float* floats() const { return static_cast<const float*>(data); }
@@ -135,13 +140,31 @@ struct Port {
 };
 
 constexpr ONNXTensorElementDataType kFloat = ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+constexpr ONNXTensorElementDataType kHalf = ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16;
 constexpr ONNXTensorElementDataType kInt64 = ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
 
-// The tensor of output `number` with this shape; null where the graph does not use the output.
-void* output(Ort::KernelContext& context, size_t number, const std::vector<int64_t>& shape);
+// The int64 tensor of output `number` with this shape; null where the graph does not use the output.
+int64_t* integer_output(Ort::KernelContext& context, size_t number, const std::vector<int64_t>& shape);
 
-// A custom operator. Kernel declares kName, kInputs and kOutputs, is made from KernelInfo and has compute(KernelContext&);
-// both may refuse by throwing.
+// A float output; one of float16 is computed in float and rounded when this goes out of scope.
+class FloatOutput {
+ public:
+  FloatOutput(Ort::KernelContext& context, size_t number, const std::vector<int64_t>& shape);
+  ~FloatOutput();
+  FloatOutput(const FloatOutput&) = delete;
+  FloatOutput& operator=(const FloatOutput&) = delete;
+
+  // Null where the graph does not use the output.
+  float* data() const { return data_; }
+
+ private:
+  float* data_ = nullptr;
+  uint16_t* half_ = nullptr;
+  std::vector<float> wide_;
+};
+
+// A custom operator of tensors of type Float (kFloat or kHalf) where its ports say kFloat. Kernel declares kName, kInputs
+// and kOutputs, is made from KernelInfo and has compute(KernelContext&); both may refuse by throwing.
 template <class Kernel>
 struct Instance {
   Kernel kernel;
@@ -155,8 +178,8 @@ struct Instance {
   }
 };
 
-template <class Kernel>
-struct Operator : Ort::CustomOpBase<Operator<Kernel>, Instance<Kernel>, true> {
+template <class Kernel, ONNXTensorElementDataType Float>
+struct Operator : Ort::CustomOpBase<Operator<Kernel, Float>, Instance<Kernel>, true> {
   OrtStatusPtr CreateKernelV2(const OrtApi&, const OrtKernelInfo* info, void** kernel) const noexcept {
     return guarded(Kernel::kName, [&] {
       kernels_in_use();
@@ -167,14 +190,15 @@ struct Operator : Ort::CustomOpBase<Operator<Kernel>, Instance<Kernel>, true> {
   const char* GetExecutionProviderType() const { return "CPUExecutionProvider"; }
 
   size_t GetInputTypeCount() const { return std::size(Kernel::kInputs); }
-  ONNXTensorElementDataType GetInputType(size_t i) const { return Kernel::kInputs[i].type; }
+  ONNXTensorElementDataType GetInputType(size_t i) const { return type(Kernel::kInputs[i]); }
   OrtCustomOpInputOutputCharacteristic GetInputCharacteristic(size_t i) const { return characteristic(Kernel::kInputs[i]); }
 
   size_t GetOutputTypeCount() const { return std::size(Kernel::kOutputs); }
-  ONNXTensorElementDataType GetOutputType(size_t i) const { return Kernel::kOutputs[i].type; }
+  ONNXTensorElementDataType GetOutputType(size_t i) const { return type(Kernel::kOutputs[i]); }
   OrtCustomOpInputOutputCharacteristic GetOutputCharacteristic(size_t i) const { return characteristic(Kernel::kOutputs[i]); }
 
  private:
+  static ONNXTensorElementDataType type(const Port& port) { return port.type == kFloat ? Float : port.type; }
   static OrtCustomOpInputOutputCharacteristic characteristic(const Port& port) {
     return port.optional ? INPUT_OUTPUT_OPTIONAL : INPUT_OUTPUT_REQUIRED;
   }

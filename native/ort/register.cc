@@ -5,18 +5,22 @@
 
 namespace {
 
+template <class Kernel>
+void add(Ort::CustomOpDomain& domain) {
+  static const coppice::Operator<Kernel, coppice::kFloat> single;
+  static const coppice::Operator<Kernel, coppice::kHalf> half;
+  domain.Add(&single);
+  domain.Add(&half);
+}
+
 // Built once and kept: every session that registers shares the domain, and ONNX Runtime keeps pointers into it.
 const Ort::CustomOpDomain& domain() {
-  static const coppice::Operator<coppice::LinearAttention> linear_attention;
-  static const coppice::Operator<coppice::TokenAttention> token_attention;
-  static const coppice::Operator<coppice::TokenScores> token_scores;
-  static const coppice::Operator<coppice::TopKTokens> top_k_tokens;
   static const Ort::CustomOpDomain made = [] {
     Ort::CustomOpDomain d("dev.coppice");
-    d.Add(&linear_attention);
-    d.Add(&token_attention);
-    d.Add(&token_scores);
-    d.Add(&top_k_tokens);
+    add<coppice::LinearAttention>(d);
+    add<coppice::TokenAttention>(d);
+    add<coppice::TokenScores>(d);
+    add<coppice::TopKTokens>(d);
     return d;
   }();
   return made;

@@ -51,8 +51,9 @@ void TokenAttention::compute(Ort::KernelContext& context) {
   const std::optional<Input> size = token_sizes(context, 2, p);
   const size_t rows = query_rows(query_index, p);
   const float scale = scale_ > 0 ? scale_ : default_scale(p.dim);
-  auto* y = static_cast<float*>(output(context, 0, {p.qkv.shape[0], static_cast<int64_t>(rows), static_cast<int64_t>(p.width())}));
-  auto* scores = score_ != Score::kNone ? static_cast<float*>(output(context, 1, {p.qkv.shape[0], p.qkv.shape[1]})) : nullptr;
+  const FloatOutput mixed(context, 0, {p.qkv.shape[0], static_cast<int64_t>(rows), static_cast<int64_t>(p.width())});
+  const FloatOutput scored(context, 1, {p.qkv.shape[0], p.qkv.shape[1]});
+  float *const y = mixed.data(), *const scores = scored.data();
   if (p.batch == 0) return;
 
   const bool received = scores && score_ == Score::kReceived, class_row = scores && !received;
@@ -116,7 +117,8 @@ void TokenScores::compute(Ort::KernelContext& context) {
   const Kernels& kernels = kernels_in_use();
   const Projection p(context, heads_);
   const std::optional<Input> size = token_sizes(context, 1, p);
-  auto* scores = static_cast<float*>(output(context, 0, {p.qkv.shape[0], p.qkv.shape[1]}));
+  const FloatOutput scored(context, 0, {p.qkv.shape[0], p.qkv.shape[1]});
+  float* const scores = scored.data();
   Scratch scratch(allocator_, (p.heads + 2) * p.tokens);
   float* rows = scratch.take(p.heads * p.tokens);
   float* logs = scratch.take(p.tokens);

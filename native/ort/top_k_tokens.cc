@@ -45,15 +45,14 @@ void TopKTokens::compute(Ort::KernelContext& context) {
   const size_t rows = kept + (fused ? 1 : 0);
   const size_t width = x ? x->size(2) : 0;
   const auto as_dimension = [](size_t n) { return static_cast<int64_t>(n); };
-  auto* index = static_cast<int64_t*>(output(context, 0, {scores.shape[0], as_dimension(kept)}));
-  if (!x && context.GetOutputCount() > 1 && output(context, 1, {scores.shape[0], as_dimension(rows), 0})) {
+  int64_t* const index = integer_output(context, 0, {scores.shape[0], as_dimension(kept)});
+  const FloatOutput gathered(context, 1, {scores.shape[0], as_dimension(rows), x ? x->shape[2] : 0});
+  const FloatOutput summed(context, 2, {scores.shape[0], as_dimension(rows)});
+  float *const y = gathered.data(), *const kept_size = summed.data();
+  if (y && !x) {
     refuse("output y needs input x of shape [" + std::to_string(batch) + "," + std::to_string(tokens) + ",D]; connect it or leave y out.");
   }
-  auto* y = x ? static_cast<float*>(output(context, 1, {scores.shape[0], as_dimension(rows), x->shape[2]})) : nullptr;
-  if (!size && output(context, 2, {scores.shape[0], as_dimension(rows)})) {
-    refuse("output kept_size needs input size of shape " + shape_text(scores.shape) + "; connect it or leave kept_size out.");
-  }
-  auto* kept_size = size ? static_cast<float*>(output(context, 2, {scores.shape[0], as_dimension(rows)})) : nullptr;
+  if (kept_size && !size) refuse("output kept_size needs input size of shape " + shape_text(scores.shape) + "; connect it or leave kept_size out.");
 
   std::vector<uint32_t> order(patches);
   for (size_t b = 0; b < batch; ++b) {

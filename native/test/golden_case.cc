@@ -5,6 +5,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "half.h"
+
 namespace coppice::test {
 namespace {
 
@@ -21,8 +23,12 @@ Tensor read(const std::filesystem::path& file, const std::string& type) {
     count *= tensor.shape.back();
   }
   std::ifstream stream(file, std::ios::binary);
-  const bool is_float = before(type, '[') == "float32";
-  if (is_float) {
+  const std::string dtype = before(type, '[');
+  if (dtype == "float16") {
+    std::vector<uint16_t> half(count);
+    stream.read(reinterpret_cast<char*>(half.data()), static_cast<std::streamsize>(count * sizeof(uint16_t)));
+    for (const uint16_t value : half) tensor.floats.push_back(static_cast<float>(half_value(value)));
+  } else if (dtype == "float32") {
     tensor.floats.resize(count);
     stream.read(reinterpret_cast<char*>(tensor.floats.data()), static_cast<std::streamsize>(count * sizeof(float)));
   } else {

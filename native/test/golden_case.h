@@ -11,7 +11,7 @@ namespace coppice::test {
 
 struct Tensor {
   std::vector<size_t> shape;
-  std::vector<float> floats;      // of dtype float32
+  std::vector<float> floats;      // of dtype float32 or float16
   std::vector<int64_t> integers;  // of dtype int64
 };
 

@@ -6,6 +6,7 @@ float64 references in `operators`; tolerances are absolute and hold for every in
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import sys
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ __all__ = ["Case", "cases", "write"]
 
 @dataclass(frozen=True)
 class Case:
-    """One operator call: float32 and int64 arrays in, expected arrays out."""
+    """One operator call: float32, float16 and int64 arrays in, expected arrays out."""
 
     operator: str
     name: str
@@ -43,8 +44,9 @@ _SLOTS = {
 }
 
 
-def _qkv(seed: int, batch: int, tokens: int, heads: int, dim: int) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal((batch, tokens, 3 * heads * dim)).astype(np.float32)
+def _qkv(seed: int, batch: int, tokens: int, heads: int, dim: int, half: bool = False) -> np.ndarray:
+    qkv = np.random.default_rng(seed).standard_normal((batch, tokens, 3 * heads * dim))
+    return (qkv.astype(np.float16) if half else qkv).astype(np.float32)
 
 
 def _linear(
@@ -58,10 +60,12 @@ def _linear(
     query_index=None,
     positions=None,
     size=None,
+    half=False,
     **options,
 ) -> Case:
-    qkv = _qkv(seed, batch, tokens, heads, dim)
-    forms = {k: options[k] for k in ("feature_map", "reweight", "normalize", "eps", "grid", "prefix_tokens") if k in options}
+    qkv = _qkv(seed, batch, tokens, heads, dim, half)
+    names = ("feature_map", "reweight", "normalize", "eps", "grid", "prefix_tokens")
+    forms = {name: options[name] for name in names if name in options}
     y = linear_attention.reference(
         qkv,
         heads,
@@ -87,9 +91,19 @@ def _case(
 
 
 def _softmax(
-    name: str, description: str, batch=1, tokens=21, heads=2, dim=8, seed=0, query_index=None, size=None, **options
+    name: str,
+    description: str,
+    batch=1,
+    tokens=21,
+    heads=2,
+    dim=8,
+    seed=0,
+    query_index=None,
+    size=None,
+    half=False,
+    **options,
 ) -> Case:
-    qkv = _qkv(seed, batch, tokens, heads, dim)
+    qkv = _qkv(seed, batch, tokens, heads, dim, half)
     kind = options.get("score", "cls")
     y, scores = token_attention.reference(qkv, heads, query_index, size, options.get("scale", 0), kind)
     outputs = {"y": y} | ({"scores": scores} if "score" in options else {})
@@ -97,8 +111,10 @@ def _softmax(
     return _case("TokenAttention", name, description, {"num_heads": heads} | options, inputs, outputs, 2e-6)
 
 
-def _scores(name: str, description: str, batch=1, tokens=21, heads=2, dim=8, seed=0, size=None, **options) -> Case:
-    qkv = _qkv(seed, batch, tokens, heads, dim)
+def _scores(
+    name: str, description: str, batch=1, tokens=21, heads=2, dim=8, seed=0, size=None, half=False, **options
+) -> Case:
+    qkv = _qkv(seed, batch, tokens, heads, dim, half)
     scores = token_scores.reference(
         qkv,
         heads,
@@ -120,11 +136,19 @@ def _scores(name: str, description: str, batch=1, tokens=21, heads=2, dim=8, see
 
 
 def _top_k(
-    name: str, description: str, scores: np.ndarray, count: int, width: int = 0, sizes: bool = False, **options
+    name: str,
+    description: str,
+    scores: np.ndarray,
+    count: int,
+    width: int = 0,
+    sizes: bool = False,
+    half: bool = False,
+    **options,
 ) -> Case:
-    scores = scores.astype(np.float32)
+    exact = np.float16 if half else np.float32
+    scores = scores.astype(exact).astype(np.float32)
     rng = np.random.default_rng(7)
-    x = rng.standard_normal((*scores.shape, width)).astype(np.float32) if width else None
+    x = rng.standard_normal((*scores.shape, width)).astype(exact).astype(np.float32) if width else None
     size = rng.integers(1, 5, scores.shape).astype(np.float32) if sizes else None
     index, y, kept = top_k_tokens.reference(
         scores,
@@ -138,6 +162,24 @@ def _top_k(
     outputs = {"index": index} | ({"y": y} if x is not None else {}) | ({"kept_size": kept} if sizes else {})
     inputs = {"scores": scores, "count": np.array(count, np.int64), "x": x, "size": size}
     return _case("TopKTokens", name, description, options, inputs, outputs, 2e-6)
+
+
+def _half(case: Case) -> Case:
+    """The same call with float16 tensors, whose inputs are float16 numbers already; outputs are rounded once."""
+
+    def rounded(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {k: v.astype(np.float16) if v.dtype == np.float32 else v for k, v in arrays.items()}
+
+    largest = max(float(np.abs(v).max()) for v in case.outputs.values() if v.dtype == np.float32)
+    description, tolerance = f"{case.description}, float16", case.tolerance + 2**-11 * largest
+    return dataclasses.replace(
+        case,
+        name="float16",
+        description=description,
+        inputs=rounded(case.inputs),
+        outputs=rounded(case.outputs),
+        tolerance=tolerance,
+    )
 
 
 def cases() -> list[Case]:
@@ -177,6 +219,7 @@ def cases() -> list[Case]:
         _linear("cos2d-positions", "pruned in a grid of 7", reweight="cos2d", grid=7, positions=far, order="quadratic"),
         _linear("cos2d-no-prefix", "patches only", tokens=9, reweight="cos2d", grid=3, prefix_tokens=0),
         _linear("add-eps", "epsilon is added, not clamped", feature_map="relu", eps=0.5, eps_mode="add"),
+        _half(_linear("half", "cosine term, sizes", reweight="cos1d", size=size, half=True)),
         _softmax("plain", "softmax attention"),
         _softmax("scores", "with class-token scores", score="cls"),
         _softmax(
@@ -192,6 +235,7 @@ def cases() -> list[Case]:
         _softmax("cls-value-norm", "class row times the value norm", score="cls_value_norm", batch=2),
         _softmax("one-token", "a single token", tokens=1, score="cls"),
         _softmax("scale", "a scale of its own", scale=0.5),
+        _half(_softmax("half", "with received scores", score="received", half=True)),
         _scores("row", "class row"),
         _scores("column", "class column", source="cls_col"),
         _scores("per-head", "each head renormalised over the patches", renormalise="per_head"),
@@ -206,6 +250,7 @@ def cases() -> list[Case]:
             renormalise="total",
             prefix_tokens=2,
         ),
+        _half(_scores("half", "times the value norm", value_norm=1, half=True)),
         _top_k("half", "half of the patches, batch of 2", random, 8, width=5),
         _top_k("ties", "equal scores: the lower index wins", ties, 3, width=3),
         _top_k("not-numbers", "NaN ranks below -inf", odd, 5, width=3),
@@ -214,6 +259,7 @@ def cases() -> list[Case]:
         _top_k("index-only", "without x", random, 4),
         _top_k("fused", "one more token for the pruned ones", random, 6, width=5, sizes=True, fuse_pruned=1),
         _top_k("fused-sum", "the fused token is a plain sum", random, 6, width=5, fuse_pruned=1, normalize_fused=0),
+        _half(_top_k("half", "a fused token", random, 6, width=5, sizes=True, half=True, fuse_pruned=1)),
         _top_k("fused-all", "nothing pruned: no fused token", random, 16, width=5, fuse_pruned=1),
         _top_k("two-prefix-tokens", "a distillation token is kept too", random, 5, width=5, prefix_tokens=2),
     ]
