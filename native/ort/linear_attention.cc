@@ -95,18 +95,20 @@ void LinearAttention::compute(Ort::KernelContext& context) {
 
   const size_t length = length_ ? length_ : reweight_ == Reweight::kCos2d ? grid_ : p.tokens;
   if (reweight_ != Reweight::kNone) {
-    const size_t places = reweight_ == Reweight::kCos2d ? prefix_ + grid_ * grid_ : length;
-    if (reweight_ == Reweight::kCos2d && length < grid_) {
+    const bool grid = reweight_ == Reweight::kCos2d;
+    const size_t places = grid ? prefix_ + grid_ * grid_ : length;
+    const std::string limit = grid ? " (prefix_tokens and grid squared)" : " (attribute length)";
+    if (grid && length < grid_) {
       refuse("attribute length must be at least grid=" + std::to_string(grid_) + ", found " + std::to_string(length) + ".");
     }
     if (!positions && p.tokens > places) {
       refuse("input qkv " + shape_text(p.qkv.shape) + " has " + std::to_string(p.tokens) + " tokens, expected at most " + std::to_string(places) +
-             (reweight_ == Reweight::kCos2d ? " (prefix_tokens and grid squared)" : " (attribute length)") + "; connect positions.");
+             limit + "; connect positions, or export with the right length.");
     }
     for (size_t i = 0; positions && i < p.batch * p.tokens; ++i) {
       const int64_t position = positions->integers()[i];
       if (position < 0 || position >= static_cast<int64_t>(places)) {
-        refuse("input positions must be 0.." + std::to_string(places - 1) + ", found " + std::to_string(position) + ".");
+        refuse("input positions must be 0.." + std::to_string(places - 1) + limit + ", found " + std::to_string(position) + ".");
       }
     }
   }

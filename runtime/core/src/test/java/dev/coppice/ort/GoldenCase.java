@@ -52,8 +52,8 @@ record GoldenCase(Path folder, double tolerance, Map<String, OperatorSession.Val
       return Arrays.equals(integers, (long[]) found.data()) ? Optional.empty()
           : Optional.of(output + ": expected " + Arrays.toString(integers) + ", found " + Arrays.toString((long[]) found.data()));
     }
-    float[] wanted = (float[]) expected.data();
-    float[] values = (float[]) found.data();
+    float[] wanted = expected.data() instanceof short[] halves ? widened(halves) : (float[]) expected.data();
+    float[] values = found.data() instanceof short[] halves ? widened(halves) : (float[]) found.data();
     for (int i = 0; i < wanted.length; i++) {
       // Written so that a NaN that nobody expects is a difference.
       boolean same = Float.compare(wanted[i], values[i]) == 0 || Math.abs((double) wanted[i] - values[i]) <= tolerance;
@@ -62,6 +62,21 @@ record GoldenCase(Path folder, double tolerance, Map<String, OperatorSession.Val
       }
     }
     return Optional.empty();
+  }
+
+  /** float16 by its definition; {@code Float.float16ToFloat} came with Java 20. */
+  static float[] widened(short[] halves) {
+    float[] values = new float[halves.length];
+    for (int i = 0; i < halves.length; i++) {
+      int exponent = halves[i] >> 10 & 0x1f;
+      int fraction = halves[i] & 0x3ff;
+      float magnitude = exponent == 0 ? Math.scalb((float) fraction, -24) : Math.scalb((float) (1024 + fraction), exponent - 25);
+      if (exponent == 0x1f) {
+        magnitude = fraction == 0 ? Float.POSITIVE_INFINITY : Float.NaN;
+      }
+      values[i] = halves[i] < 0 ? -magnitude : magnitude;
+    }
+    return values;
   }
 
   private static Map<String, OperatorSession.Value> values(Path folder, Properties properties, String prefix) {
@@ -86,6 +101,11 @@ record GoldenCase(Path folder, double tolerance, Map<String, OperatorSession.Val
     if (type.startsWith("int64")) {
       long[] data = new long[bytes.remaining() / Long.BYTES];
       bytes.asLongBuffer().get(data);
+      return new OperatorSession.Value(data, shape);
+    }
+    if (type.startsWith("float16")) {
+      short[] data = new short[bytes.remaining() / Short.BYTES];
+      bytes.asShortBuffer().get(data);
       return new OperatorSession.Value(data, shape);
     }
     FloatBuffer floats = bytes.asFloatBuffer();

@@ -42,7 +42,7 @@ final class OperatorRefusalTest {
         arguments(linear().attribute("num_heads", 0), "LinearAttention", "attribute num_heads must be 1..4096, found 0"),
         arguments(linear().attribute("num_heads", "two"), "LinearAttention", "attribute num_heads must be an integer"),
         arguments(linear().attribute("num_heads", 2).attribute("feature_map", "gelu"), "LinearAttention",
-            "attribute feature_map must be one of elu1, relu, found gelu"),
+            "attribute feature_map must be one of elu1, relu, relu_pow3, found gelu"),
         arguments(linear().attribute("num_heads", 2).attribute("order", "fast"), "LinearAttention",
             "attribute order must be one of auto, linear, quadratic, found fast"),
         arguments(linear().attribute("num_heads", 2).attribute("eps", -1f), "LinearAttention",
@@ -53,7 +53,7 @@ final class OperatorRefusalTest {
         arguments(scores().attribute("num_heads", 2).attribute("prefix_tokens", -1), "TokenScores", "attribute prefix_tokens must be 0.."),
         arguments(attention().attribute("num_heads", 2).attribute("scale", Float.NaN), "TokenAttention", "attribute scale must be finite"),
         arguments(attention().attribute("num_heads", 2).output("scores", FLOAT), "TokenAttention",
-            "output scores needs attribute score=cls, found none"),
+            "output scores needs attribute score=cls, cls_value_norm or received, found none"),
         arguments(topK().output("index", INT64).attribute("fuse_pruned", 2), "TopKTokens", "attribute fuse_pruned must be 0..1, found 2"));
   }
 

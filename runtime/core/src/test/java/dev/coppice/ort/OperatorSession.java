@@ -1,5 +1,6 @@
 package dev.coppice.ort;
 
+import ai.onnxruntime.OnnxJavaType;
 import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
@@ -8,6 +9,7 @@ import ai.onnxruntime.OrtSession;
 import dev.coppice.ops.OperatorLibrary;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
+import java.nio.ShortBuffer;
 import java.util.HashMap;
 import java.util.Map;
 
@@ -26,7 +28,7 @@ final class OperatorSession implements AutoCloseable {
     }
   }
 
-  /** A value of an input; the data is float[] or long[]. */
+  /** A value of an input; the data is float[], long[], or short[] with the bits of float16. */
   record Value(Object data, long... shape) {}
 
   static Value floats(float[] data, long... shape) {
@@ -45,7 +47,7 @@ final class OperatorSession implements AutoCloseable {
     return new Value(data, shape);
   }
 
-  /** Each output as float[] or long[], row-major. */
+  /** Each output as float[] (float16 widened) or long[], row-major. */
   Map<String, Value> run(Map<String, Value> inputs) throws OrtException {
     Map<String, OnnxTensor> tensors = new HashMap<>();
     try {
@@ -63,6 +65,9 @@ final class OperatorSession implements AutoCloseable {
   }
 
   private OnnxTensor tensor(Value value) throws OrtException {
+    if (value.data() instanceof short[] halves) {
+      return OnnxTensor.createTensor(environment, ShortBuffer.wrap(halves), value.shape(), OnnxJavaType.FLOAT16);
+    }
     return value.data() instanceof float[] floats
         ? OnnxTensor.createTensor(environment, FloatBuffer.wrap(floats), value.shape())
         : OnnxTensor.createTensor(environment, LongBuffer.wrap((long[]) value.data()), value.shape());
