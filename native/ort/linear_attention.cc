@@ -152,10 +152,10 @@ void LinearAttention::compute(Ort::KernelContext& context) {
                         worker_scratch(worker));
     });
   }
-  const size_t tiles = (rows + kRowTile - 1) / kRowTile;
-  parallel(context, items * tiles, [&](size_t task, size_t worker) {
-    const size_t item = task / tiles, b = item / p.heads, head = item % p.heads;
-    const size_t begin = task % tiles * kRowTile, end = std::min(begin + kRowTile, rows);
+  const RowTiles tiles(rows, kernels.lanes);
+  parallel(context, items * tiles.count, [&](size_t task, size_t worker) {
+    const size_t item = task / tiles.count, b = item / p.heads, head = item % p.heads;
+    const size_t begin = tiles.begin(task % tiles.count), end = tiles.end(task % tiles.count);
     if (quadratic) {
       kernels.quadratic_rows(batch[b], forms[b], head, begin, end, worker_scratch(worker));
     } else {

@@ -129,6 +129,16 @@ void parallel(Ort::KernelContext& context, size_t tasks, Task task) {
   }
 }
 
+// Rows in equal tiles of whole vectors, none longer than kRowTile: 197 rows as 64, 48, 48, 37 and not as 64, 64, 64, 5.
+struct RowTiles {
+  size_t rows, vectors, count, lanes;
+
+  RowTiles(size_t rows, size_t lanes)
+      : rows(rows), vectors((rows + lanes - 1) / lanes), count((rows + kRowTile - 1) / kRowTile), lanes(lanes) {}
+  size_t begin(size_t tile) const { return lanes * ((tile * vectors + count - 1) / count); }
+  size_t end(size_t tile) const { return tile + 1 == count ? rows : begin(tile + 1); }
+};
+
 // The kernels in use; refuses if COPPICE_ISA names none that can run here.
 const Kernels& kernels_in_use();
 

@@ -75,10 +75,10 @@ void TokenAttention::compute(Ort::KernelContext& context) {
     return received ? RowStatistics{statistics + 2 * item * rows, statistics + (2 * item + 1) * rows} : RowStatistics{nullptr, nullptr};
   };
 
-  const size_t tiles = (rows + kRowTile - 1) / kRowTile;
-  parallel(context, items * tiles, [&](size_t task, size_t worker) {
-    const size_t item = task / tiles, begin = task % tiles * kRowTile, end = std::min(begin + kRowTile, rows);
-    kernels.softmax_rows(batch[item / p.heads], scale, item % p.heads, begin, end, class_row ? head_scores + item * p.tokens : nullptr,
+  const RowTiles tiles(rows, kernels.lanes);
+  parallel(context, items * tiles.count, [&](size_t task, size_t worker) {
+    const size_t item = task / tiles.count, tile = task % tiles.count;
+    kernels.softmax_rows(batch[item / p.heads], scale, item % p.heads, tiles.begin(tile), tiles.end(tile), class_row ? head_scores + item * p.tokens : nullptr,
                          statistics_of(item), workers + worker * need.worker);
   });
   if (scores == nullptr) return;

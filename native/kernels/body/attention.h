@@ -134,8 +134,8 @@ void summarise(const Attention& a, const LinearForm& form, size_t head, size_t f
       };
       for (size_t i = 0; i < width; i += kLanes) add_column(i, width - i < kLanes ? width - i : kLanes);
       const Into sum{summary + (wave * a.dim + feature_begin) * row, row};
-      multiply({count, packed, 1, width, values.first, values.row}, width, row, [&](size_t r, size_t column, size_t left, Vec v) {
-        sum(r, column, left, begin == 0 ? v : sum.present(r, column, left) + v);
+      multiply({count, packed, 1, width, values.first, values.row}, width, row, [&](size_t r, size_t column, size_t left, auto... v) {
+        ((sum.put(r, column, left, begin == 0 ? v : sum.present(r, column, left) + v), ++r), ...);
       });
     }
   }
@@ -161,7 +161,7 @@ void linear_rows(const Attention& a, const LinearForm& form, size_t head, size_t
   }
   const Into y{a.y + row_begin * a.heads * a.dim + head * a.dim, a.heads * a.dim};
   multiply({feature_count, packed, feature_count, 1, summary, value_row(a.dim)}, rows, a.dim,
-           [&](size_t r, size_t column, size_t left, Vec v) { y(r, column, left, v * splat(factor[r])); });
+           [&](size_t r, size_t column, size_t left, auto... v) { ((y.put(r, column, left, v * splat(factor[r])), ++r), ...); });
 }
 
 // A tile of query rows against blocks of keys. Weights stand key by key, so that a vector holds one key's weights of
@@ -241,10 +241,12 @@ inline void mix_values(const Attention& a, const PairTile& t, size_t head, size_
   const Values values = value_block(a, head, begin, end, t.copied);
   const Into y{a.y + row_begin * a.heads * a.dim + head * a.dim, a.heads * a.dim};
   const bool last = end == a.tokens;
-  multiply({end - begin, t.weights, 1, t.width, values.first, values.row}, t.rows, a.dim, [&](size_t r, size_t column, size_t left, Vec v) {
+  const auto add = [&](size_t r, size_t column, size_t left, Vec v) {
     if (begin > 0) v += y.present(r, column, left);
-    y(r, column, left, last ? v * splat(factor[r]) : v);
-  });
+    y.put(r, column, left, last ? v * splat(factor[r]) : v);
+  };
+  multiply({end - begin, t.weights, 1, t.width, values.first, values.row}, t.rows, a.dim,
+           [&](size_t r, size_t column, size_t left, auto... v) { (add(r++, column, left, v), ...); });
 }
 
 void quadratic_rows(const Attention& a, const LinearForm& form, size_t head, size_t row_begin, size_t row_end, float* worker) {
@@ -261,14 +263,19 @@ void quadratic_rows(const Attention& a, const LinearForm& form, size_t head, siz
     for (size_t j = begin; j < end; ++j) {
       features(key(a, j, head), a.dim, form.feature_map, weight_of(a.key_weight, j), t.mapped + (j - begin) * a.dim);
     }
-    multiply({a.dim, t.mapped, a.dim, 1, t.queries, t.width}, end - begin, t.width, [&](size_t j, size_t r, size_t, Vec v) {
+    const auto reweighted = [&](size_t j, size_t r, Vec v) {
       if (waves.count) {
         Vec wave = splat(0);
         for (size_t w = 0; w < waves.count; ++w) wave += splat(waves.key[w * a.tokens + begin + j]) * load(t.wave + w * t.width + r);
         v *= wave;
       }
       store(t.weights + j * t.width + r, v);
-      store(t.sum + r, load(t.sum + r) + v);
+      return v;
+    };
+    multiply({a.dim, t.mapped, a.dim, 1, t.queries, t.width}, end - begin, t.width, [&](size_t j, size_t r, size_t, auto... v) {
+      Vec sum = load(t.sum + r);
+      ((sum += reweighted(j++, r, v)), ...);
+      store(t.sum + r, sum);
     });
     if (end == a.tokens) {
       for (size_t r = 0; r < t.rows; ++r) {
@@ -281,31 +288,53 @@ void quadratic_rows(const Attention& a, const LinearForm& form, size_t head, siz
 
 constexpr float kLog2E = 1.44269504f;
 
-// finish(key - begin, row, logits in units of log 2) for keys begin..end.
+// finish(key - begin, row, logit...) of some keys, in units of log 2, for keys begin..end.
 template <class Finish>
 inline void logits(const Attention& a, const PairTile& t, size_t head, size_t begin, size_t end, const Finish& finish) {
   multiply({a.dim, key(a, begin, head), 3 * a.heads * a.dim, 1, t.queries, t.width}, end - begin, t.width,
-           [&](size_t j, size_t r, size_t, Vec v) {
-             if (a.key_weight) v += splat(kLog2E * a.key_weight[begin + j]);
-             finish(j, r, v);
+           [&](size_t j, size_t r, size_t, auto... v) {
+             if (a.key_weight) {
+               const float* weight = a.key_weight + begin + j;
+               ((v += splat(kLog2E * *weight++)), ...);
+             }
+             finish(j, r, v...);
            });
 }
 
-// shift[row] = the largest logit of the keys begin..end, or of those and the present shift.
+// shift[row] = the largest logit of the keys begin..end, or of those and the present shift. Leaves the logits as weights.
 inline void raise_shift(const Attention& a, const PairTile& t, size_t head, size_t begin, size_t end, bool first) {
-  logits(a, t, head, begin, end, [&](size_t j, size_t r, Vec v) { store(t.weights + j * t.width + r, v); });
-  for (size_t r = 0; r < t.width; r += kLanes) {
-    // Not -inf: keys of size 0 alone would give inf - inf, where the sum of no weights is meant.
-    Vec top = first ? splat(-1e30f) : load(t.shift + r);
-    for (size_t j = 0; j < end - begin; ++j) top = at_least(load(t.weights + j * t.width + r), top);
+  // Not -inf: keys of size 0 alone would give inf - inf, where the sum of no weights is meant.
+  for (size_t r = 0; r < t.width && first; r += kLanes) store(t.shift + r, splat(-1e30f));
+  logits(a, t, head, begin, end, [&](size_t j, size_t r, auto... v) {
+    Vec top = load(t.shift + r);
+    ((top = at_least(v, top)), ...);
     store(t.shift + r, top);
-  }
+    (store(t.weights + j++ * t.width + r, v), ...);
+  });
 }
 
-inline void soften(const PairTile& t, size_t j, size_t r, Vec logit) {
-  const Vec weight = exp2_vec(logit - load(t.shift + r));
-  store(t.weights + j * t.width + r, weight);
-  store(t.sum + r, load(t.sum + r) + weight);
+// The weights of keys begin..end.
+inline void soften(const Attention& a, const PairTile& t, size_t head, size_t begin, size_t end) {
+  logits(a, t, head, begin, end, [&](size_t j, size_t r, auto... v) {
+    const Vec shift = load(t.shift + r);
+    Vec sum = load(t.sum + r);
+    ((v = exp2_vec(v - shift), store(t.weights + j++ * t.width + r, v), sum += v), ...);
+    store(t.sum + r, sum);
+  });
+}
+
+// The weights of the first keys from the logits that raise_shift has left.
+inline void soften_first(const PairTile& t, size_t keys) {
+  for (size_t r = 0; r < t.width; r += kLanes) {
+    const Vec shift = load(t.shift + r);
+    Vec sum = splat(0);
+    for (size_t j = 0; j < keys; ++j) {
+      const Vec weight = exp2_vec(load(t.weights + j * t.width + r) - shift);
+      store(t.weights + j * t.width + r, weight);
+      sum += weight;
+    }
+    store(t.sum + r, sum);
+  }
 }
 
 // A row's weights are relative to the largest logit of its first block of keys. Where a later key exceeds that by a factor
@@ -318,17 +347,16 @@ void softmax_rows(const Attention& a, float scale, size_t head, size_t row_begin
                                [&](size_t token, float* out) { scaled(query(a, token, head), a.dim, kLog2E * scale, out); });
   float* factor = t.wave;
   const size_t first_end = kTokenBlock < a.tokens ? kTokenBlock : a.tokens;
-  bool exact = first_end == a.tokens;
+  // One block holds all keys, or the shifts have been raised to the maximum of all.
+  bool exact = first_end == a.tokens, redone = false;
   raise_shift(a, t, head, 0, first_end, true);
   for (;;) {
     for (size_t begin = 0; begin < a.tokens; begin += kTokenBlock) {
       const size_t end = begin + kTokenBlock < a.tokens ? begin + kTokenBlock : a.tokens;
-      if (begin == 0) {
-        for (size_t j = 0; j < end; ++j) {
-          for (size_t r = 0; r < t.width; r += kLanes) soften(t, j, r, load(t.weights + j * t.width + r));
-        }
+      if (begin == 0 && !redone) {
+        soften_first(t, end);
       } else {
-        logits(a, t, head, begin, end, [&](size_t j, size_t r, Vec v) { soften(t, j, r, v); });
+        soften(a, t, head, begin, end);
       }
       if (end == a.tokens) {
         for (size_t r = 0; r < t.rows; ++r) factor[r] = 1 / t.sum[r];
@@ -342,11 +370,10 @@ void softmax_rows(const Attention& a, float scale, size_t head, size_t row_begin
     bool fits = true;
     for (size_t r = 0; r < t.rows; ++r) fits = fits && t.sum[r] <= kSumLimit;
     if (fits || exact) break;
-    exact = true;
+    exact = redone = true;
     for (size_t begin = kTokenBlock; begin < a.tokens; begin += kTokenBlock) {
       raise_shift(a, t, head, begin, begin + kTokenBlock < a.tokens ? begin + kTokenBlock : a.tokens, false);
     }
-    logits(a, t, head, 0, first_end, [&](size_t j, size_t r, Vec v) { store(t.weights + j * t.width + r, v); });
     for (size_t r = 0; r < t.width; r += kLanes) store(t.sum + r, splat(0));
   }
   for (size_t r = 0; r < t.rows; ++r) {
@@ -369,7 +396,7 @@ void received(const Attention& a, float scale, size_t head, size_t key_begin, si
       t.shift[r] = r < t.rows ? statistics.shift[row_begin + r] : 0;
       factor[r] = r < t.rows ? 1 / statistics.sum[row_begin + r] : 0;
     }
-    logits(a, t, head, key_begin, key_end, [&](size_t j, size_t r, Vec v) { soften(t, j, r, v); });
+    soften(a, t, head, key_begin, key_end);
     for (size_t j = key_begin; j < key_end; ++j) out[j] += dot(t.weights + (j - key_begin) * t.width, factor, t.width);
   }
 }

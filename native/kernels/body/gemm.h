@@ -15,12 +15,13 @@ struct Product {
   size_t b_step;
 };
 
-// What becomes of a finished vector: finish(row, column, left, value), of which the first `left` lanes exist.
+// What becomes of a finished tile, one column of vectors at a time: finish(row, column, left, value...) gets the values of
+// rows `row` and following, of which the first `left` lanes exist. Arguments, not an array: gcc would spill it.
 // The usual finish: c[row * c_row + column] = value.
 struct Into {
   float* c;
   size_t c_row;
-  void operator()(size_t row, size_t column, size_t left, Vec value) const {
+  void put(size_t row, size_t column, size_t left, Vec value) const {
     float* out = c + row * c_row + column;
     if (left >= kLanes) {
       store(out, value);
@@ -65,16 +66,20 @@ inline void tile(const Product& p, size_t row, size_t column, size_t columns, co
     COPPICE_EACH_ROW(COPPICE_MULTIPLY)
 #undef COPPICE_MULTIPLY
   }
-#define COPPICE_PUT(r, v) finish(row + r, column + v * kLanes, columns - v * kLanes, c##r##v)
-#define COPPICE_FINISH(r)                                        \
-  if constexpr (Rows > r) {                                      \
-    COPPICE_PUT(r, 0);                                           \
-    if constexpr (Vectors > 1) COPPICE_PUT(r, 1);                \
-    if constexpr (Vectors > 2) COPPICE_PUT(r, 2);                \
-    if constexpr (Vectors > 3) COPPICE_PUT(r, 3);                \
+#define COPPICE_FINISH(v)                                                          \
+  if constexpr (Vectors > v) {                                                     \
+    const size_t at = column + v * kLanes, left = columns - v * kLanes;            \
+    if constexpr (Rows == 1) finish(row, at, left, c0##v);                         \
+    if constexpr (Rows == 2) finish(row, at, left, c0##v, c1##v);                  \
+    if constexpr (Rows == 3) finish(row, at, left, c0##v, c1##v, c2##v);           \
+    if constexpr (Rows == 4) finish(row, at, left, c0##v, c1##v, c2##v, c3##v);    \
+    if constexpr (Rows == 5) finish(row, at, left, c0##v, c1##v, c2##v, c3##v, c4##v); \
+    if constexpr (Rows == 6) finish(row, at, left, c0##v, c1##v, c2##v, c3##v, c4##v, c5##v); \
   }
-  COPPICE_EACH_ROW(COPPICE_FINISH)
-#undef COPPICE_PUT
+  COPPICE_FINISH(0)
+  COPPICE_FINISH(1)
+  COPPICE_FINISH(2)
+  COPPICE_FINISH(3)
 #undef COPPICE_FINISH
 }
 #undef COPPICE_EACH_ROW

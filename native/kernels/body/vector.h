@@ -50,9 +50,21 @@ inline Vec fold(Vec v) {
 inline float sum(Vec v) { return fold<kLanes / 2>(v)[0]; }
 #endif
 
-// A NaN in x stays.
+// A NaN in x stays. gcc makes a comparison and a blend of the plain form, where each processor has one instruction.
+// maskz with all lanes: the plain intrinsics of gcc 12 warn of an uninitialised operand.
+#if COPPICE_LANES == 16
+inline Vec at_least(Vec x, Vec low) { return Vec(_mm512_maskz_max_ps(0xffff, __m512(low), __m512(x))); }
+inline Vec at_most(Vec x, Vec high) { return Vec(_mm512_maskz_min_ps(0xffff, __m512(high), __m512(x))); }
+#elif COPPICE_LANES == 8
+inline Vec at_least(Vec x, Vec low) { return Vec(_mm256_max_ps(__m256(low), __m256(x))); }
+inline Vec at_most(Vec x, Vec high) { return Vec(_mm256_min_ps(__m256(high), __m256(x))); }
+#elif COPPICE_LANES == 4
+inline Vec at_least(Vec x, Vec low) { return Vec(vmaxq_f32(float32x4_t(x), float32x4_t(low))); }
+inline Vec at_most(Vec x, Vec high) { return Vec(vminq_f32(float32x4_t(x), float32x4_t(high))); }
+#else
 inline Vec at_least(Vec x, Vec low) { return x < low ? low : x; }
 inline Vec at_most(Vec x, Vec high) { return x > high ? high : x; }
+#endif
 
 template <class To, class From>
 inline To bits(From from) {
@@ -62,35 +74,54 @@ inline To bits(From from) {
   return to;
 }
 
+// 2^r for r in -1/2..1/2, less a factor: p(r) r + 1 is the minimax polynomial of degree 5, relative error 1e-07.
+inline Vec power_polynomial(Vec r) {
+  Vec p = splat(1.3264727e-03f);
+  p = p * r + splat(9.671513e-03f);
+  p = p * r + splat(0.055507336f);
+  p = p * r + splat(0.24022242f);
+  return p * r + splat(0.693147f);
+}
+
+#if COPPICE_LANES == 16
+// The processor rounds and scales by powers of two itself, with underflow to 0 and overflow to infinity.
+inline Vec nearest(Vec x) { return Vec(_mm512_maskz_roundscale_ps(0xffff, __m512(x), _MM_FROUND_TO_NEAREST_INT)); }
+inline Vec power_of_two(Vec n, Vec r) {
+  return Vec(_mm512_maskz_scalef_ps(0xffff, __m512(power_polynomial(r) * r + splat(1.0f)), __m512(n)));
+}
+inline Vec exp2_vec(Vec x) {
+  const Vec n = nearest(x);
+  return power_of_two(n, x - n);
+}
+inline Vec exp_negative(Vec x) {
+  const Vec n = nearest(x * splat(1.44269504f));
+  return power_of_two(n, x * splat(1.44269504f) - n);
+}
+#else
 // 1.5 * 2^23: adding it to a float rounds to a whole number, which then lies in the low bits of the mantissa.
 constexpr float kMagic = 12582912.0f;
 
 // 2^n 2^r for r in -1/2..1/2 and a whole n in -126..127, given as kMagic + n.
 inline Vec power_of_two(Vec shifted, Vec r) {
-  // Minimax polynomial of degree 5 with the constant term 1: relative error 1e-07.
-  Vec p = splat(1.3264727e-03f);
-  p = p * r + splat(9.671513e-03f);
-  p = p * r + splat(0.055507336f);
-  p = p * r + splat(0.24022242f);
-  p = p * r + splat(0.693147f);
   // A product, not a sum in the exponent: it keeps any NaN.
   const Vec scale = bits<Vec>((bits<Bits>(shifted) << 23) + 0x3f800000u);
-  return (p * r) * scale + scale;
+  return (power_polynomial(r) * r) * scale + scale;
 }
 
-// 2^x to 2 ulp for x in -126..127; below it gives 2^-126, above 2^127. NaN stays NaN.
+// 2^x to 2 ulp for x in -126..127; below it gives 2^-126 or less, above 2^127 or more. NaN stays NaN.
 inline Vec exp2_vec(Vec x) {
   x = at_most(at_least(x, splat(-126.0f)), splat(127.0f));
   const Vec shifted = x + splat(kMagic);
   return power_of_two(shifted, x - (shifted - splat(kMagic)));
 }
 
-// e^x for x <= 0, to 2 ulp and one more for each unit of |x|; below -87 it gives about 1e-38. NaN stays NaN.
+// e^x for x <= 0, to 2 ulp and one more for each unit of |x|; below -87 it gives 1e-38 or less. NaN stays NaN.
 inline Vec exp_negative(Vec x) {
   x = at_least(x, splat(-87.0f));
   const Vec shifted = x * splat(1.44269504f) + splat(kMagic);
   return power_of_two(shifted, x * splat(1.44269504f) - (shifted - splat(kMagic)));
 }
+#endif
 
 inline float dot(const float* a, const float* b, size_t n) {
   Vec even = splat(0), odd = splat(0);
