@@ -48,7 +48,6 @@ LinearAttention::Wave LinearAttention::waves_at(const int64_t* positions, size_t
       put(wave.query, 0, i, std::cos(angle));
       put(wave.query, 1, i, std::sin(angle));
     }
-    wave.key = wave.query;
     return wave;
   }
   wave.key.resize(wave.query.size());
@@ -130,7 +129,8 @@ void LinearAttention::compute(Ort::KernelContext& context) {
                      size ? size->floats() + b * p.tokens : nullptr, y + b * rows * p.width()});
     if (reweight_ != Reweight::kNone) {
       waves.push_back(waves_at(positions ? positions->integers() + b * p.tokens : nullptr, p.tokens, length));
-      forms[b].waves = {wave_count(), waves.back().query.data(), waves.back().key.data()};
+      const Wave& wave = waves.back();
+      forms[b].waves = {wave_count(), wave.query.data(), wave.key.empty() ? wave.query.data() : wave.key.data()};
     }
     if (cubed) {
       float *query_weight = scratch.take(p.tokens), *key_weight = scratch.take(p.tokens);

@@ -21,7 +21,7 @@ class LinearAttention {
 
   // The positions of one batch item as factors of queries and keys, kept for the length of one Compute.
   struct Wave {
-    std::vector<float> query, key;
+    std::vector<float> query, key;  // key: empty where it equals query
   };
 
   size_t wave_count() const;
