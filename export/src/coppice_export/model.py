@@ -40,11 +40,12 @@ class _Builder:
         image = graph.input("image", "float32", [1, 3, size, size])
         if config.reduce_at:
             graph.input("keep", "int64", [len(config.reduce_at)])
-        x = self._embed(image)
+        x, branch = self._embed(image), ""
         positions = ""  # empty: token i is at position i
         for block in range(config.depth):
-            x, positions = self._block(block, x, positions)
-        x = graph.op("Gather", self._layer_norm(x, "norm"), graph.constant(np.array(0, np.int64)), axis=1)
+            x, branch, positions = self._block(block, x, branch, positions)
+        _, normed = self._add_and_norm(x, branch, "norm")
+        x = graph.op("Gather", normed, graph.constant(np.array(0, np.int64)), axis=1)
         graph.op("Gemm", x, self._weight("head.weight"), self._weight("head.bias"), outputs=["logits"], transB=1)
         graph.output("logits", "float32", [1, config.classes])
         return graph.model()
@@ -56,9 +57,20 @@ class _Builder:
         weight = self.graph.constant(self.state[f"{name}.weight"].T, f"{name}.weight")
         return self.graph.op("Add", self.graph.op("MatMul", x, weight), self._weight(f"{name}.bias"))
 
-    def _layer_norm(self, x: str, name: str) -> str:
+    def _add_and_norm(self, x: str, branch: str, name: str) -> tuple[str, str]:
+        """x + branch (x, where the branch is empty) and its layer norm.
+
+        In one node for our flavour: ONNX Runtime makes the same one of stock graphs, but not around operators whose
+        shapes it cannot infer, and it is worth 10 % of a ViT-Tiny (AMD Zen 4, keep 0.7, 2026-11-21).
+        """
         weights = self._weight(f"{name}.weight"), self._weight(f"{name}.bias")
-        return self.graph.op("LayerNormalization", x, *weights, axis=-1, epsilon=self.config.norm_eps)
+        if branch and self.ours:
+            kind, epsilon = "SkipLayerNormalization", self.config.norm_eps
+            outputs = [f"{name}.normed", "", "", f"{name}.sum"]
+            self.graph.op(kind, x, branch, *weights, outputs=outputs, domain="com.microsoft", epsilon=epsilon)
+            return outputs[3], outputs[0]
+        x = self.graph.op("Add", x, branch) if branch else x
+        return x, self.graph.op("LayerNormalization", x, *weights, axis=-1, epsilon=self.config.norm_eps)
 
     def _embed(self, image: str) -> str:
         """Stem, class token and position table: (1, tokens, width)."""
@@ -101,11 +113,12 @@ class _Builder:
             bias = self.state[f"stem.{number}.conv.bias"]
         return self.graph.constant(weight, f"stem.{number}.weight"), self.graph.constant(bias, f"stem.{number}.bias")
 
-    def _block(self, number: int, x: str, positions: str) -> tuple[str, str]:
+    def _block(self, number: int, x: str, branch: str, positions: str) -> tuple[str, str, str]:
+        """The residual stream and the branch that the next norm adds to it, before and after the block."""
         graph, config, name = self.graph, self.config, f"blocks.{number}"
         stage = config.reduce_at.index(number) if number in config.reduce_at else None
         class_row_only = number == config.depth - 1 and stage is None
-        normed = self._layer_norm(x, f"{name}.norm1")
+        x, normed = self._add_and_norm(x, branch, f"{name}.norm1")
         if not self.ours and config.attention[number].kind == "softmax" and stage is None and not class_row_only:
             weight = graph.constant(self.state[f"{name}.qkv.weight"].T, f"{name}.qkv.weight")
             y, scores = (
@@ -117,11 +130,13 @@ class _Builder:
             y, scores = self._attention(number, qkv, positions, stage is not None, class_row_only)
         if class_row_only:
             x = graph.op("Slice", x, graph.integers(0), graph.integers(config.prefix_tokens), graph.integers(1))
-        x = graph.op("Add", x, self._linear(y, f"{name}.proj"))
+        branch = self._linear(y, f"{name}.proj")
         if stage is not None:
-            x, positions = self._reduce(stage, scores, x, positions)
-        hidden = graph.op("Gelu", self._linear(self._layer_norm(x, f"{name}.norm2"), f"{name}.fc1"))
-        return graph.op("Add", x, self._linear(hidden, f"{name}.fc2")), positions
+            x, positions = self._reduce(stage, scores, graph.op("Add", x, branch), positions)
+            branch = ""
+        x, normed = self._add_and_norm(x, branch, f"{name}.norm2")
+        hidden = graph.op("Gelu", self._linear(normed, f"{name}.fc1"))
+        return x, self._linear(hidden, f"{name}.fc2"), positions
 
     def _attention(self, number: int, qkv: str, positions: str, scores: bool, class_row_only: bool) -> tuple[str, str]:
         graph, config, attention = self.graph, self.config, self.config.attention[number]
