@@ -1,5 +1,8 @@
 // The entry point ONNX Runtime calls: registerCustomOpLibrary in Java, register_custom_ops_library in Python.
 #include "linear_attention.h"
+#include "merge_tokens.h"
+#include "patch_merger.h"
+#include "sample_tokens.h"
 #include "token_attention.h"
 #include "top_k_tokens.h"
 
@@ -11,12 +14,20 @@ const Ort::CustomOpDomain& domain() {
   static const coppice::Operator<coppice::TokenAttention> token_attention;
   static const coppice::Operator<coppice::TokenScores> token_scores;
   static const coppice::Operator<coppice::TopKTokens> top_k_tokens;
+  static const coppice::Operator<coppice::SampleTokens> sample_tokens;
+  static const coppice::Operator<coppice::ThresholdTokens> threshold_tokens;
+  static const coppice::Operator<coppice::MergeTokens> merge_tokens;
+  static const coppice::Operator<coppice::PatchMerger> patch_merger;
   static const Ort::CustomOpDomain made = [] {
     Ort::CustomOpDomain d("dev.coppice");
     d.Add(&linear_attention);
     d.Add(&token_attention);
     d.Add(&token_scores);
     d.Add(&top_k_tokens);
+    d.Add(&sample_tokens);
+    d.Add(&threshold_tokens);
+    d.Add(&merge_tokens);
+    d.Add(&patch_merger);
     return d;
   }();
   return made;
