@@ -279,6 +279,7 @@ TWO = {"scores": np.ones((2, 9), np.float32), "x": np.ones((2, 9, 4), np.float32
         (_sample, SAMPLED, {"prefix_tokens": 10}, "fewer tokens than prefix_tokens=10"),
         (_sample, SAMPLED, {"rule": "uniform"}, "rule must be one of cdf, ats, found uniform"),
         (_sample, {"scores": SCORES, "count": COUNT}, {}, "output y needs input x of shape [1,9,D]"),
+        (_top_k, {"scores": SCORES, "count": COUNT}, {}, "output y needs input x of shape [1,9,D]"),
         (_threshold, PASSED | {"threshold": np.array(np.nan, np.float32)}, {}, "threshold must be a number, found nan"),
         (_threshold, PASSED | TWO, {}, "run one at a time, or set attribute pad=1"),
         (_threshold, PASSED, {"min_tokens": -1}, "min_tokens must be 0..1048576, found -1"),

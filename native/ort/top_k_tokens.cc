@@ -37,7 +37,8 @@ void TopKTokens::compute(Ort::KernelContext& context) {
   const size_t width = x ? x->size(2) : 0;
   const auto as_dimension = [](size_t n) { return static_cast<int64_t>(n); };
   auto* index = static_cast<int64_t*>(output(context, 0, {scores.shape[0], as_dimension(kept)}));
-  if (!x && context.GetOutputCount() > 1 && output(context, 1, {scores.shape[0], as_dimension(rows), 0})) {
+  // Asked with a width of 1: an empty tensor has no address to tell an output apart from none.
+  if (!x && output(context, 1, {scores.shape[0], as_dimension(rows), 1})) {
     refuse("output y needs input x of shape [" + std::to_string(batch) + "," + std::to_string(tokens) + ",D]; connect it or leave y out.");
   }
   auto* y = x ? static_cast<float*>(output(context, 1, {scores.shape[0], as_dimension(rows), x->shape[2]})) : nullptr;
