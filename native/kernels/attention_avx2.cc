@@ -1,7 +1,6 @@
 // x86-64 with AVX2 and FMA: 8 lanes.
-#include <immintrin.h>
-
 #include "attention.h"
+#include "body/intrinsics.h"
 
 namespace coppice::avx2 {
 namespace {

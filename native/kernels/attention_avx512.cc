@@ -1,7 +1,6 @@
 // x86-64 with AVX-512 F, VL, DQ and BW: 16 lanes.
-#include <immintrin.h>
-
 #include "attention.h"
+#include "body/intrinsics.h"
 
 namespace coppice::avx512 {
 namespace {

@@ -1,7 +1,6 @@
 // 64-bit ARM, ARMv8.0-A: 4 lanes.
-#include <arm_neon.h>
-
 #include "attention.h"
+#include "body/intrinsics.h"
 
 namespace coppice::neon {
 namespace {

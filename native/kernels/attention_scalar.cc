@@ -1,5 +1,6 @@
 // Plain C++: one lane, no instructions beyond the base of the platform.
 #include "attention.h"
+#include "body/intrinsics.h"
 
 namespace coppice::scalar {
 namespace {

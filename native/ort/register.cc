@@ -1,5 +1,8 @@
 // The entry point ONNX Runtime calls: registerCustomOpLibrary in Java, register_custom_ops_library in Python.
 #include "linear_attention.h"
+#include "merge_tokens.h"
+#include "patch_merger.h"
+#include "sample_tokens.h"
 #include "token_attention.h"
 #include "top_k_tokens.h"
 
@@ -21,6 +24,10 @@ const Ort::CustomOpDomain& domain() {
     add<coppice::TokenAttention>(d);
     add<coppice::TokenScores>(d);
     add<coppice::TopKTokens>(d);
+    add<coppice::SampleTokens>(d);
+    add<coppice::ThresholdTokens>(d);
+    add<coppice::MergeTokens>(d);
+    add<coppice::PatchMerger>(d);
     return d;
   }();
   return made;

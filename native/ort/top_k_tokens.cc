@@ -1,18 +1,9 @@
 #include "top_k_tokens.h"
 
 #include "../kernels/top_k.h"
+#include "selection.h"
 
 namespace coppice {
-namespace {
-
-int64_t count_value(Ort::KernelContext& context) {
-  Ort::ConstValue value = context.GetInput(1);
-  const std::vector<int64_t> shape = value.GetTensorTypeAndShapeInfo().GetShape();
-  if (!shape.empty() && shape != std::vector<int64_t>{1}) refuse("input count must be a scalar or have shape [1], found " + shape_text(shape) + ".");
-  return *value.GetTensorData<int64_t>();
-}
-
-}  // namespace
 
 TopKTokens::TopKTokens(const Ort::ConstKernelInfo& info) {
   prefix_ = static_cast<size_t>(integer_attribute(info, "prefix_tokens", 1, 0, 1 << 20));
@@ -22,7 +13,7 @@ TopKTokens::TopKTokens(const Ort::ConstKernelInfo& info) {
 
 void TopKTokens::compute(Ort::KernelContext& context) {
   const Input scores = required(context, 0, "scores", "B,N");
-  const int64_t count = count_value(context);
+  const int64_t count = integer_value(context, 1, "count");
   const std::optional<Input> x = optional(context, 2, "x", "B,N,D");
   const std::optional<Input> size = optional(context, 3, "size", "B,N");
   const size_t batch = scores.size(0), tokens = scores.size(1);
@@ -46,7 +37,8 @@ void TopKTokens::compute(Ort::KernelContext& context) {
   const size_t width = x ? x->size(2) : 0;
   const auto as_dimension = [](size_t n) { return static_cast<int64_t>(n); };
   int64_t* const index = integer_output(context, 0, {scores.shape[0], as_dimension(kept)});
-  const FloatOutput gathered(context, 1, {scores.shape[0], as_dimension(rows), x ? x->shape[2] : 0});
+  // Without x asked with a width of 1: an empty tensor has no address to tell an output apart from none.
+  const FloatOutput gathered(context, 1, {scores.shape[0], as_dimension(rows), x ? x->shape[2] : 1});
   const FloatOutput summed(context, 2, {scores.shape[0], as_dimension(rows)});
   float *const y = gathered.data(), *const kept_size = summed.data();
   if (y && !x) {

@@ -2,8 +2,7 @@
 #include <cmath>
 
 #include "bodies.h"
-#include "closeness.h"
-#include "golden_case.h"
+#include "golden_items.h"
 #include "problem.h"
 #include "top_k.h"
 
@@ -12,25 +11,8 @@ namespace {
 
 using BodyCase = std::tuple<const Kernels*, GoldenCase>;
 
-std::string case_name(const std::string& isa, const GoldenCase& golden) {
-  std::string name = isa + "_" + golden.name.substr(golden.name.find('/') + 1);
-  for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
-  return name;
-}
-
 std::string body_case_name(const testing::TestParamInfo<BodyCase>& info) {
   return case_name(std::get<0>(info.param)->isa, std::get<1>(info.param));
-}
-
-template <class T>
-std::vector<T> item(const std::vector<T>& all, size_t batch, size_t number) {
-  const size_t length = all.size() / batch;
-  return {all.begin() + static_cast<std::ptrdiff_t>(number * length), all.begin() + static_cast<std::ptrdiff_t>((number + 1) * length)};
-}
-
-Expected expected(const Tensor& output, size_t batch, size_t number, double tolerance) {
-  const std::vector<float> values = item(output.floats, batch, number);
-  return {{values.begin(), values.end()}, std::vector<double>(values.size(), tolerance)};
 }
 
 class AttentionGolden : public testing::TestWithParam<BodyCase> {

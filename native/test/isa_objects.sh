@@ -7,9 +7,9 @@ failed=0
 for object; do
   defined=$("$nm" --defined-only --extern-only --demangle "$object" | awk '{print $2, $3}')
   case $defined in
-    "D coppice::"*"::kKernels" | "R coppice::"*"::kKernels") ;;
+    "D coppice::"*"::k"*Kernels | "R coppice::"*"::k"*Kernels) ;;
     *)
-      echo "$object: expected one symbol, the table kKernels, found: $defined"
+      echo "$object: expected one symbol, a table of kernels, found: $defined"
       failed=1
       ;;
   esac

@@ -16,7 +16,16 @@ import numpy as np
 
 from .config import Attention
 from .graph import DOMAIN, Graph
-from .operators import linear_attention, token_attention, token_scores, top_k_tokens
+from .operators import (
+    linear_attention,
+    merge_tokens,
+    patch_merger,
+    sample_tokens,
+    threshold_tokens,
+    token_attention,
+    token_scores,
+    top_k_tokens,
+)
 
 __all__ = ["Case", "cases", "write"]
 
@@ -41,7 +50,20 @@ _SLOTS = {
     "TokenAttention": ("qkv", "query_index", "size"),
     "TokenScores": ("qkv", "size"),
     "TopKTokens": ("scores", "count", "x", "size"),
+    "SampleTokens": ("scores", "count", "x"),
+    "ThresholdTokens": ("scores", "threshold", "x"),
+    "MergeTokens": ("x", "metric", "count", "size", "threshold"),
+    "PatchMerger": ("x", "w", "gamma", "beta"),
 }
+# Every output in order, of the operators that have optional ones in the middle.
+_OUTPUTS = {
+    "TopKTokens": ("index", "y", "kept_size"),
+    "SampleTokens": ("index", "y", "kept_count"),
+    "ThresholdTokens": ("index", "y", "kept_count"),
+    "MergeTokens": ("y", "merged_size", "group", "kept_count"),
+}
+# Different summation orders must not change what is selected: decisions are at least this far apart.
+_MARGIN = 1e-4
 
 
 def _qkv(seed: int, batch: int, tokens: int, heads: int, dim: int, half: bool = False) -> np.ndarray:
@@ -182,6 +204,100 @@ def _half(case: Case) -> Case:
     )
 
 
+def _ragged(
+    operator: str, name: str, description: str, scores: np.ndarray, inputs: dict, width: int, result, options: dict
+) -> Case:
+    """A selection whose length depends on the scores. result: the reference, given x."""
+    x = np.random.default_rng(7).standard_normal((*scores.shape, width)).astype(np.float32) if width else None
+    index, y, count = result(x)
+    outputs = {"index": index} | ({"y": y} if width else {}) | ({"kept_count": count} if options.get("pad") else {})
+    return _case(operator, name, description, options, {"scores": scores} | inputs | {"x": x}, outputs, 2e-6)
+
+
+def _sample(name: str, description: str, scores: np.ndarray, count: int, width: int = 5, **options) -> Case:
+    scores, prefix = scores.astype(np.float32), options.get("prefix_tokens", 1)
+
+    def result(x):
+        return sample_tokens.reference(scores, count, x, prefix, options.get("rule", "cdf"), bool(options.get("pad")))
+
+    inputs = {"count": np.array(count, np.int64)}
+    return _ragged("SampleTokens", name, description, scores, inputs, width, result, options)
+
+
+def _threshold(name: str, description: str, scores: np.ndarray, threshold: float, width: int = 5, **options) -> Case:
+    scores, prefix = scores.astype(np.float32), options.get("prefix_tokens", 1)
+
+    def result(x):
+        least, pad = options.get("min_tokens", 0), bool(options.get("pad"))
+        return threshold_tokens.reference(scores, threshold, x, prefix, least, pad)
+
+    inputs = {"threshold": np.array(threshold, np.float32)}
+    return _ragged("ThresholdTokens", name, description, scores, inputs, width, result, options)
+
+
+def _merge(
+    name: str,
+    description: str,
+    count: int | None = 6,
+    batch=1,
+    tokens=21,
+    width=5,
+    dim=8,
+    seed=0,
+    sizes=False,
+    threshold: float | None = None,
+    metric: np.ndarray | None = None,
+    **options,
+) -> Case:
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((batch, tokens, width)).astype(np.float32)
+    heads, prefix = options.get("num_heads", 0), options.get("prefix_tokens", 1)
+    if metric is None:
+        metric = rng.standard_normal((batch, tokens, 3 * heads * dim if heads else dim)).astype(np.float32)
+        _check_margins(merge_tokens.similarities(metric, prefix, heads)[0], threshold)
+    size = rng.integers(1, 5, (batch, tokens)).astype(np.float32) if sizes else None
+    order, pad = options.get("order", "tome"), bool(options.get("pad"))
+    y, merged_size, group, kept = merge_tokens.reference(x, metric, count, size, threshold, prefix, order, heads, pad)
+    inputs = {"x": x, "metric": metric, "count": None if count is None else np.array(count, np.int64), "size": size}
+    inputs |= {"threshold": None if threshold is None else np.array(threshold, np.float32)}
+    outputs = {"y": y, "merged_size": merged_size, "group": group} | ({"kept_count": kept} if pad else {})
+    return _case("MergeTokens", name, description, options, inputs, outputs, 2e-6)
+
+
+def _check_margins(cosine: np.ndarray, threshold: float | None) -> None:
+    """Refuse a metric in which rounding could decide a partner, a rank or the threshold."""
+    for item in cosine:
+        best = np.sort(item, 1)[:, ::-1] if item.size else np.zeros((0, 1))
+        gaps = [*(best[:, 0] - best[:, 1] if best.shape[1] > 1 else []), *np.diff(np.sort(best[:, 0]))]
+        if threshold is not None:
+            gaps += [*np.abs(best[:, 0] - threshold)]
+        if min(gaps, default=1) < _MARGIN:
+            raise ValueError(f"decisions must be {_MARGIN} apart, found {min(gaps)}; take another seed")
+
+
+def _mixed(
+    name: str, description: str, batch=1, tokens=21, width=8, outputs=4, seed=0, affine=False, **options
+) -> Case:
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((batch, tokens, width)).astype(np.float32)
+    w = rng.standard_normal((width, outputs)).astype(np.float32)
+    gamma, beta = (rng.standard_normal(width).astype(np.float32) if affine else None for _ in range(2))
+    y = patch_merger.reference(
+        x,
+        w,
+        gamma,
+        beta,
+        options.get("prefix_tokens", 0),
+        options.get("softmax_axis", "tokens"),
+        options.get("scale", 1),
+        bool(options.get("layer_norm", 0)),
+    )
+    # Logits of magnitude 10 turn an absolute error into a relative one; outputs grow where no softmax row bounds them.
+    tolerance = 1e-5 * max(1.0, float(np.abs(y).max()))
+    inputs = {"x": x, "w": w, "gamma": gamma, "beta": beta}
+    return _case("PatchMerger", name, description, options, inputs, {"y": y}, tolerance)
+
+
 def cases() -> list[Case]:
     """All cases, in the order of their folders."""
     rng = np.random.default_rng(1)
@@ -191,6 +307,12 @@ def cases() -> list[Case]:
     random = rng.random((2, 17))
     ties = np.array([[0.5, 0.2, 0.7, 0.2, 0.7, 0.2, 0.7, 0.1]])
     odd = np.array([[0.5, np.nan, 0.3, -np.inf, np.inf, np.nan, 0.1, 0.2]])
+    unusual = np.array([[0.5, np.nan, 0.3, -np.inf, 0.4, -0.2, 0.1, 0.2]])
+    peaked = np.exp(4 * random)
+    # Multiples of four axes: every cosine is exactly 0 or 1.
+    axes = (np.eye(4)[np.random.default_rng(5).integers(0, 4, 21)] * 2.0 ** np.arange(-3, 18)[:, None])[None]
+    broken = np.random.default_rng(6).standard_normal((1, 13, 4)).astype(np.float32)
+    broken[0, [4, 7], 0], broken[0, 9] = np.nan, 0
     return [
         _linear("relu", "non-negative features, row sum", feature_map="relu"),
         _linear("elu1", "the seed's feature map, row sum", feature_map="elu1"),
@@ -262,6 +384,54 @@ def cases() -> list[Case]:
         _half(_top_k("half", "a fused token", random, 6, width=5, sizes=True, half=True, fuse_pruned=1)),
         _top_k("fused-all", "nothing pruned: no fused token", random, 16, width=5, fuse_pruned=1),
         _top_k("two-prefix-tokens", "a distillation token is kept too", random, 5, width=5, prefix_tokens=2),
+        _sample("even", "points at even steps of the cumulative score", random[:1], 8),
+        _sample("peaked", "several points in one token: fewer tokens than points", peaked[:1], 12),
+        _sample("more-points", "more points than patches", random[:1], 40),
+        _sample("none", "no point keeps the prefix only", random[:1], 0),
+        _sample("unusual", "NaN, negative and -inf scores weigh nothing", unusual, 5, width=3),
+        _sample("infinite", "an infinite score outweighs all others", odd, 5, width=3),
+        _sample("no-weight", "scores of 0 weigh alike", np.zeros((1, 9)), 4, width=3),
+        _sample("padded", "batch of 2, padded with zeros", peaked, 12, pad=1),
+        _sample("index-only", "without x, two prefix tokens", random[:1], 6, width=0, prefix_tokens=2),
+        _sample("ats", "the rule of ATS", peaked[:1], 12, rule="ats"),
+        _threshold("half", "scores above 0.5", random[:1], 0.5),
+        _threshold("strict", "a score at the threshold does not pass", ties, 0.2, width=3),
+        _threshold("not-numbers", "NaN never passes, +inf does", odd, 0.25, width=3),
+        _threshold("least", "too few pass: the best three are kept", ties, 0.9, width=3, min_tokens=3),
+        _threshold("none", "nothing passes: the prefix only", random[:1], 2),
+        _threshold("padded", "batch of 2, padded with zeros", random, 0.6, pad=1),
+        _threshold("index-only", "without x, two prefix tokens", random[:1], 0.3, width=0, prefix_tokens=2),
+        _merge("six", "six of twenty patches merge"),
+        _merge("sizes", "sizes weigh the mean, batch of 2", batch=2, sizes=True, seed=1),
+        _merge("clipped", "count above half of the patches", count=99, sizes=True),
+        _merge("nothing", "count 0 leaves all as it was", count=0, sizes=True),
+        _merge("raster", "rows as the tokens came", order="raster", sizes=True),
+        _merge("two-prefix-tokens", "class and distillation token stay apart", tokens=22, prefix_tokens=2),
+        _merge(
+            "no-prefix", "every token may merge, odd number, width of 13", count=9, prefix_tokens=0, dim=7, width=13
+        ),
+        _merge("packed-projection", "keys of three heads", num_heads=3, dim=4, sizes=True, seed=4),
+        _merge("ties", "equal metrics: the lower token first", metric=axes.astype(np.float32), count=4),
+        _merge("not-numbers", "NaN merges last, zero vectors have similarity 0", metric=broken, tokens=13, count=5),
+        _merge("threshold", "similarities above 0.4", count=None, threshold=0.4, rule="threshold", sizes=True),
+        _merge(
+            "threshold-capped",
+            "at most three, batch of 2, padded",
+            batch=2,
+            count=3,
+            threshold=0.3,
+            rule="threshold",
+            pad=1,
+            seed=2,
+        ),
+        _mixed("plain", "softmax over the tokens"),
+        _mixed("outputs", "softmax over the outputs", softmax_axis="outputs"),
+        _mixed("scaled", "scale 1 / sqrt(width)", scale=0.0),
+        _mixed("layer-norm", "normalised without gain", layer_norm=1),
+        _mixed("affine", "normalised, gain and shift, class token carried", layer_norm=1, affine=True, prefix_tokens=1),
+        _mixed("odd-width", "13 channels, 5 outputs, batch of 2", batch=2, tokens=33, width=13, outputs=5),
+        _mixed("one-token", "a single token is the mix", tokens=1),
+        _mixed("wide", "more outputs than tokens", tokens=3, width=32, outputs=17, scale=0.25),
     ]
 
 
@@ -270,7 +440,7 @@ def _model(case: Case) -> bytes:
     for name, array in case.inputs.items():
         graph.input(name, array.dtype.name, list(array.shape))
     slots = [name if name in case.inputs else "" for name in case.slots]
-    outputs = {"TopKTokens": ("index", "y", "kept_size")}.get(case.operator, tuple(case.outputs))
+    outputs = _OUTPUTS.get(case.operator, tuple(case.outputs))
     names = [name if name in case.outputs else "" for name in outputs]
     while not names[-1]:
         names.pop()

@@ -1,0 +1,136 @@
+#include "merge_tokens.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "../kernels/merge.h"
+#include "selection.h"
+
+namespace coppice {
+namespace {
+
+// Rows of y one thread averages at a time.
+constexpr size_t kAverageTile = 64;
+
+}  // namespace
+
+// What is decided for each item of the batch.
+struct MergeTokens::Plans {
+  size_t tokens, sources;
+  std::vector<float> similarity;  // [batch, sources]
+  std::vector<uint32_t> partner;  // [batch, sources]
+  std::vector<uint32_t> chains;   // [batch, 2, tokens]: first, next
+  std::vector<int64_t> group;     // [batch, tokens]
+  std::vector<size_t> rows;       // [batch]
+
+  Plans(size_t batch, const Merge& merge)
+      : tokens(merge.tokens), sources(merge.sources()), similarity(batch * sources), partner(batch * sources), chains(batch * 2 * tokens),
+        group(batch * tokens), rows(batch) {}
+  MergePlan item(size_t b) { return {chains.data() + 2 * b * tokens, chains.data() + (2 * b + 1) * tokens, group.data() + b * tokens}; }
+};
+
+MergeTokens::MergeTokens(const Ort::ConstKernelInfo& info) {
+  prefix_ = static_cast<size_t>(integer_attribute(info, "prefix_tokens", 1, 0, 1 << 20));
+  heads_ = static_cast<size_t>(integer_attribute(info, "num_heads", 0, 0, 4096));
+  by_threshold_ = choice_attribute(info, "rule", {"bipartite", "threshold"}) == 1;
+  raster_ = choice_attribute(info, "order", {"tome", "raster"}) == 1;
+  pad_ = integer_attribute(info, "pad", 0, 0, 1) == 1;
+}
+
+Merge MergeTokens::described(const Input& x, const Input& metric) const {
+  if (metric.shape[0] != x.shape[0] || metric.shape[1] != x.shape[1]) {
+    refuse("input metric must have shape [" + std::to_string(x.shape[0]) + "," + std::to_string(x.shape[1]) + ",d] to match x " +
+           shape_text(x.shape) + ", found " + shape_text(metric.shape) + ".");
+  }
+  const size_t length = metric.size(2), tokens = x.size(1);
+  if (length == 0 || (heads_ > 0 && length % (3 * heads_) != 0)) {
+    refuse("input metric must have shape " + (heads_ > 0 ? "[B,N,3D] with D a multiple of num_heads=" + std::to_string(heads_) : std::string("[B,N,d]")) +
+           " and at least one feature, found " + shape_text(metric.shape) + "; connect the packed projection for num_heads > 0, or leave num_heads out.");
+  }
+  if (prefix_ > tokens) refuse("input x " + shape_text(x.shape) + " has fewer tokens than prefix_tokens=" + std::to_string(prefix_) + ".");
+  if (heads_ == 0) return {metric.floats(), length, 1, length, tokens, prefix_};
+  return {metric.floats() + length / 3, length, heads_, length / 3 / heads_, tokens, prefix_};
+}
+
+void MergeTokens::compare(Ort::KernelContext& context, const MergeKernels& kernels, const Merge& merge, size_t batch, size_t item, Plans& plans) {
+  const MergeScratch need = kernels.scratch(merge);
+  const size_t panels = need.panels * need.panel, tiles = (plans.sources + kSourceTile - 1) / kSourceTile;
+  const size_t workers = std::min(worker_limit(), batch * tiles);
+  Scratch scratch(allocator_, batch * panels + workers * need.worker);
+  float* packed = scratch.take(batch * panels);
+  float* worker_scratch = scratch.take(workers * need.worker);
+  const auto at = [&](size_t b) {
+    Merge of_item = merge;
+    of_item.metric += b * item;
+    return of_item;
+  };
+  parallel(context, batch * need.panels, [&](size_t task, size_t) {
+    const size_t b = task / need.panels;
+    kernels.pack_targets(at(b), task % need.panels, packed + b * panels);
+  });
+  parallel(context, batch * tiles, [&](size_t task, size_t worker) {
+    const size_t b = task / tiles, begin = task % tiles * kSourceTile, end = std::min(begin + kSourceTile, plans.sources);
+    kernels.best_targets(at(b), begin, end, packed + b * panels, plans.similarity.data() + b * plans.sources,
+                         plans.partner.data() + b * plans.sources, worker_scratch + worker * need.worker);
+  });
+}
+
+void MergeTokens::compute(Ort::KernelContext& context) {
+  const MergeKernels& kernels = merge_kernels(kernels_in_use().isa);
+  const Input x = required(context, 0, "x", "B,N,D");
+  const Input metric = required(context, 1, "metric", "B,N,d");
+  const Merge merge = described(x, metric);
+  const auto connected = [&](size_t number) { return number < context.GetInputCount() && context.GetInput(number) != nullptr; };
+  const bool counted = connected(2);
+  if (!counted && !by_threshold_) refuse("input count is missing; connect the number of tokens to merge, or set attribute rule=threshold.");
+  if (connected(4) != by_threshold_) {
+    refuse(by_threshold_ ? "input threshold is missing; connect the similarity above which rule=threshold merges."
+                         : "input threshold needs attribute rule=threshold, found bipartite; set it or leave the input out.");
+  }
+  const int64_t asked = counted ? integer_value(context, 2, "count") : std::numeric_limits<int64_t>::max();
+  if (asked < 0) refuse("count must be 0 or more tokens to merge, found " + std::to_string(asked) + ".");
+  const float threshold = by_threshold_ ? float_value(context, 4, "threshold") : 0;
+  if (std::isnan(threshold)) refuse("threshold must be a number, found nan; 1 or more merges nothing.");
+  const std::optional<Input> size = optional(context, 3, "size", "B,N");
+  if (size) expect_shape(*size, "size", {x.shape[0], x.shape[1]}, "to match x");
+  if (by_threshold_) expect_one_item(x, "x", pad_);
+
+  const size_t batch = x.size(0), tokens = x.size(1), width = x.size(2);
+  const size_t most = static_cast<size_t>(std::min(asked, static_cast<int64_t>(most_merges(merge))));
+  Plans plans(batch, merge);
+  if (most > 0) compare(context, kernels, merge, batch, tokens * metric.size(2), plans);
+  std::vector<int64_t> merged(most);
+  std::vector<uint32_t> order(plans.sources);
+  for (size_t b = 0; b < batch; ++b) {
+    const float* similarity = plans.similarity.data() + b * plans.sources;
+    const size_t count = by_threshold_ && most > 0 ? std::min(most, count_similar(similarity, plans.sources, threshold)) : most;
+    plans.rows[b] = plan_merge(merge, similarity, plans.partner.data() + b * plans.sources, count, raster_ ? MergeOrder::kRaster : MergeOrder::kTome,
+                               merged.data(), order.data(), plans.item(b));
+  }
+
+  const size_t rows = by_threshold_ ? (pad_ || batch == 0 ? tokens : plans.rows[0]) : tokens - most;
+  const int64_t row_axis = static_cast<int64_t>(rows);
+  const FloatOutput averaged(context, 0, {x.shape[0], row_axis, x.shape[2]});
+  const FloatOutput summed(context, 1, {x.shape[0], row_axis});
+  int64_t* const group = integer_output(context, 2, {x.shape[0], x.shape[1]});
+  int64_t* const kept_count = integer_output(context, 3, {x.shape[0]});
+  float *const y = averaged.data(), *merged_size = summed.data();
+  std::vector<float> unasked(merged_size ? 0 : batch * rows);
+  if (merged_size == nullptr) merged_size = unasked.data();
+  if (group) std::copy(plans.group.begin(), plans.group.end(), group);
+
+  const size_t tiles = (rows + kAverageTile - 1) / kAverageTile;
+  parallel(context, batch * tiles, [&](size_t task, size_t) {
+    const size_t b = task / tiles, begin = task % tiles * kAverageTile, end = std::min(begin + kAverageTile, rows);
+    const size_t real = std::max(begin, std::min(end, plans.rows[b]));
+    float* out = y + b * rows * width;
+    kernels.average_rows(plans.item(b), x.floats() + b * tokens * width, width, size ? size->floats() + b * tokens : nullptr, begin, real, out,
+                         merged_size + b * rows);
+    std::fill(out + real * width, out + end * width, 0.0f);
+    std::fill(merged_size + b * rows + real, merged_size + b * rows + end, 0.0f);
+  });
+  for (size_t b = 0; b < batch && kept_count; ++b) kept_count[b] = static_cast<int64_t>(plans.rows[b]);
+}
+
+}  // namespace coppice

@@ -1,0 +1,43 @@
+// What the adapters share that choose tokens by their scores.
+#pragma once
+
+#include "operator.h"
+
+namespace coppice {
+
+// Input `number`: a single value, as a scalar or of shape [1].
+int64_t integer_value(Ort::KernelContext& context, size_t number, const char* name);
+float float_value(Ort::KernelContext& context, size_t number, const char* name);
+
+// scores[B,N] in input 0 and x?[B,N,D] in input 2, refused unless they match each other and hold the prefix.
+struct Scored {
+  Input scores;
+  std::optional<Input> x;
+  size_t batch, tokens, prefix;
+
+  Scored(Ort::KernelContext& context, size_t prefix);
+  size_t patches() const { return tokens - prefix; }
+  const float* item(size_t b) const { return scores.floats() + b * tokens; }
+};
+
+// Refuses a batch of more than one where each item's rows depend on its data and nothing pads them.
+void expect_one_item(const Input& input, const char* name, bool pad);
+
+// The tokens that each item keeps, where their number depends on the scores; rows without a token are padding.
+class RaggedSelection {
+ public:
+  RaggedSelection(size_t batch, size_t most) : most_(most), index_(batch * most), kept_(batch) {}
+
+  // Room for the index of item b.
+  int64_t* index(size_t b) { return index_.data() + b * most_; }
+  void keep(size_t b, size_t rows) { kept_[b] = rows; }
+  // Writes the outputs index, y? and kept_count?; padded to `most` rows, or as long as the only item's.
+  void write(Ort::KernelContext& context, const Scored& scored, bool pad) const;
+
+ private:
+  size_t most_;
+  std::vector<int64_t> index_;
+  std::vector<size_t> kept_;
+};
+
+}  // namespace coppice
