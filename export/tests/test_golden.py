@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from coppice_export import golden
@@ -54,6 +55,33 @@ def test_tolerance_notices_a_small_error(case):
     floats = [a for a in _arrays(case, "output").values() if a.dtype == np.float32 and a.size]
     for array in floats:
         assert float(_properties(case)["tolerance"]) < 1e-3 * np.abs(array).max()
+
+
+def _floats(dtype: str) -> list[str]:
+    return [case for case in CASES if f"{dtype}[" in " ".join(_properties(case).values())]
+
+
+def _in_half(case: str) -> bytes:
+    """The case's model with float16 in the place of float32."""
+    model = onnx.load(GOLDEN / case / "model.onnx")
+    for value in (*model.graph.input, *model.graph.output):
+        if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT:
+            value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("case", [case for case in _floats("float32") if not case.startswith("ImageToTensor")])
+def test_half_tensors_give_the_float32_result_rounded_once(case):
+    """float16 in and out is float32 arithmetic in between: the same numbers, rounded at the end."""
+    halves = {k: v.astype(np.float16) if v.dtype == np.float32 else v for k, v in _arrays(case, "input").items()}
+    wide = {k: v.astype(np.float32) if v.dtype == np.float16 else v for k, v in halves.items()}
+    names = list(_arrays(case, "output"))
+    expected = session(GOLDEN / case / "model.onnx").run(names, wide)
+    found = session(_in_half(case)).run(names, halves)
+    for name, wanted, array in zip(names, expected, found):
+        wanted = wanted.astype(np.float16) if wanted.dtype == np.float32 else wanted
+        assert array.dtype == wanted.dtype, name
+        np.testing.assert_array_equal(array, wanted, err_msg=name)
 
 
 @pytest.mark.parametrize("isa", ["scalar", "avx2", "avx512", "neon"])
