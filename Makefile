@@ -32,6 +32,7 @@ bench: build  ## compare with stock ONNX Runtime; writes target/bench/
 	@.ci/setup test
 	@$(python) native/bench/ops.py
 	@$(python) native/bench/models.py
+	@$(python) native/bench/reductions.py
 
 accuracy: build  ## top-1 through Java beside PyTorch on 1,500 photographs
 	@.ci/setup test

@@ -10,9 +10,9 @@ from coppice_export.graph import Graph
 from coppice_export.operators import linear_attention, token_attention, top_k_tokens
 from report import ROOT, Contest, run
 
-HEADS, DIM = 3, 64
-WIDTH = HEADS * DIM
-TOKENS = (197, 577, 1025)  # 14, 24 and 32 patches along an edge, and the class token
+DIM = 64
+# Tokens and heads: 14, 24, 32 and 64 patches along an edge; the width of DeiT-Tiny and of DeiT-Small.
+SHAPES = ((197, 3), (577, 3), (1025, 3), (4096, 3), (197, 6), (1025, 6))
 FORMS = {
     "relu": Attention("linear", feature_map="relu"),
     "elu1": Attention("linear", feature_map="elu1"),
@@ -22,6 +22,7 @@ NOTES = {
     "inputs": "ours reads q, k and v packed as the projection leaves them; a rival gets them apart, in the layout it "
     "asks for, and does not pay for it: its best case",
     "MultiHeadAttention": "com.microsoft, softmax attention of every token to every token, without scores",
+    "MatMul, Softmax": "the same as MultiHeadAttention in plain operators: the better of the two is the rival to beat",
     "MultiHeadAttention, class row": "with the scores in stock operators: the same function as TokenAttention",
     "com.microsoft.LinearAttention": "update_rule linear, which is causal and has no feature map, no normaliser and no "
     "cosine term: less work than ours and another function, so it cannot replace ours",
@@ -36,9 +37,9 @@ def _random(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
 
-def _packed(tokens: int) -> tuple[Graph, str]:
+def _packed(tokens: int, width: int) -> tuple[Graph, str]:
     graph = Graph("bench")
-    return graph, graph.input("qkv", "float32", [1, tokens, 3 * WIDTH])
+    return graph, graph.input("qkv", "float32", [1, tokens, 3 * width])
 
 
 def _apart(graph: Graph, kind: str, outputs: list[str], arrays: list[np.ndarray]) -> Graphed:
@@ -50,38 +51,42 @@ def _apart(graph: Graph, kind: str, outputs: list[str], arrays: list[np.ndarray]
     return cut.SerializeToString(), dict(zip(parts, arrays))
 
 
-def _linear(tokens: int, form: Attention) -> Graphed:
-    graph, qkv = _packed(tokens)
-    y = linear_attention.ours(graph, qkv, HEADS, form, tokens)
-    graph.output(y, "float32", [1, tokens, WIDTH])
-    return graph.model().SerializeToString(), {"qkv": _random(1, tokens, 3 * WIDTH)}
+def _linear(tokens: int, heads: int, form: Attention) -> Graphed:
+    width = heads * DIM
+    graph, qkv = _packed(tokens, width)
+    y = linear_attention.ours(graph, qkv, heads, form, tokens)
+    graph.output(y, "float32", [1, tokens, width])
+    return graph.model().SerializeToString(), {"qkv": _random(1, tokens, 3 * width)}
 
 
-def _linear_stock(tokens: int, form: Attention) -> Graphed:
-    graph, qkv = _packed(tokens)
-    y = linear_attention.stock(graph, qkv, HEADS, WIDTH, form, tokens)
-    graph.output(y, "float32", [1, tokens, WIDTH])
-    return _apart(graph, "Squeeze", [y], list(_random(3, 1, HEADS, tokens, DIM)))
+def _linear_stock(tokens: int, heads: int, form: Attention) -> Graphed:
+    width = heads * DIM
+    graph, qkv = _packed(tokens, width)
+    y = linear_attention.stock(graph, qkv, heads, width, form, tokens)
+    graph.output(y, "float32", [1, tokens, width])
+    return _apart(graph, "Squeeze", [y], list(_random(3, 1, heads, tokens, DIM)))
 
 
-def _token(tokens: int) -> Graphed:
-    graph, qkv = _packed(tokens)
-    y, scores = token_attention.ours(graph, qkv, HEADS, scores=True)
-    graph.output(y, "float32", [1, tokens, WIDTH])
+def _token(tokens: int, heads: int) -> Graphed:
+    width = heads * DIM
+    graph, qkv = _packed(tokens, width)
+    y, scores = token_attention.ours(graph, qkv, heads, scores=True)
+    graph.output(y, "float32", [1, tokens, width])
     graph.output(scores, "float32", [1, tokens])
-    return graph.model().SerializeToString(), {"qkv": _random(1, tokens, 3 * WIDTH)}
+    return graph.model().SerializeToString(), {"qkv": _random(1, tokens, 3 * width)}
 
 
-def _token_stock(tokens: int) -> Graphed:
-    graph, qkv = _packed(tokens)
-    y, scores = token_attention.stock(graph, qkv, HEADS, WIDTH, scores=True)
-    graph.output(y, "float32", [1, tokens, WIDTH])
+def _token_stock(tokens: int, heads: int) -> Graphed:
+    width = heads * DIM
+    graph, qkv = _packed(tokens, width)
+    y, scores = token_attention.stock(graph, qkv, heads, width, scores=True)
+    graph.output(y, "float32", [1, tokens, width])
     graph.output(scores, "float32", [1, tokens])
-    return _apart(graph, "Split", [y, scores], list(_random(3, 1, tokens, WIDTH)))
+    return _apart(graph, "Split", [y, scores], list(_random(3, 1, tokens, width)))
 
 
-def _microsoft(kind: str, tokens: int, outputs: dict[str, list], **attributes) -> Graphed:
-    graph, arrays = Graph("bench"), dict(zip("qkv", _random(3, 1, tokens, WIDTH)))
+def _microsoft(kind: str, tokens: int, width: int, outputs: dict[str, list], **attributes) -> Graphed:
+    graph, arrays = Graph("bench"), dict(zip("qkv", _random(3, 1, tokens, width)))
     parts = [graph.input(name, "float32", list(array.shape)) for name, array in arrays.items()]
     graph.op(kind, *parts, outputs=list(outputs), domain="com.microsoft", **attributes)
     for name, shape in outputs.items():
@@ -89,46 +94,56 @@ def _microsoft(kind: str, tokens: int, outputs: dict[str, list], **attributes) -
     return graph.model().SerializeToString(), arrays
 
 
-def _softmax_rival(tokens: int) -> Graphed:
-    return _microsoft("MultiHeadAttention", tokens, {"y": [1, tokens, WIDTH]}, num_heads=HEADS)
+def _softmax_rival(tokens: int, heads: int) -> Graphed:
+    width = heads * DIM
+    return _microsoft("MultiHeadAttention", tokens, width, {"y": [1, tokens, width]}, num_heads=heads)
 
 
-def _causal_rival(tokens: int) -> Graphed:
-    outputs = {"y": [1, tokens, WIDTH], "state": [1, HEADS, DIM, DIM]}
-    return _microsoft(
-        "LinearAttention", tokens, outputs, q_num_heads=HEADS, kv_num_heads=HEADS, update_rule="linear", scale=1.0
-    )
+def _plain_softmax(tokens: int, heads: int) -> Graphed:
+    graph, arrays = Graph("bench"), dict(zip("qkv", _random(3, 1, heads, tokens, DIM)))
+    arrays["k"] = np.ascontiguousarray(arrays["k"].swapaxes(2, 3))
+    q, k, v = (graph.input(name, "float32", list(array.shape)) for name, array in arrays.items())
+    weights = graph.op("Softmax", graph.op("Mul", graph.op("MatMul", q, k), graph.constant(np.float32(DIM**-0.5))))
+    graph.output(graph.op("MatMul", weights, v), "float32", [1, heads, tokens, DIM])
+    return graph.model().SerializeToString(), arrays
 
 
-def _top_k(tokens: int, ours: bool) -> Graphed:
+def _causal_rival(tokens: int, heads: int) -> Graphed:
+    width, attributes = heads * DIM, {"q_num_heads": heads, "kv_num_heads": heads, "update_rule": "linear"}
+    outputs = {"y": [1, tokens, width], "state": [1, heads, DIM, DIM]}
+    return _microsoft("LinearAttention", tokens, width, outputs, scale=1.0, **attributes)
+
+
+def _top_k(tokens: int, width: int, ours: bool) -> Graphed:
     graph = Graph("bench")
     scores = graph.input("scores", "float32", [1, tokens])
-    count, x = graph.input("count", "int64", [1]), graph.input("x", "float32", [1, tokens, WIDTH])
+    count, x = graph.input("count", "int64", [1]), graph.input("x", "float32", [1, tokens, width])
     if ours:
         index, y = top_k_tokens.ours(graph, scores, count, x, prefix=1, fuse_pruned=False)
     else:
         index, y = top_k_tokens.stock(graph, scores, count, x, prefix=1)
     graph.output(index, "int64", [1, "kept"])
-    graph.output(y, "float32", [1, "kept", WIDTH])
-    feeds = {"scores": _random(1, tokens), "count": np.array([tokens // 2]), "x": _random(1, tokens, WIDTH)}
+    graph.output(y, "float32", [1, "kept", width])
+    feeds = {"scores": _random(1, tokens), "count": np.array([tokens // 2]), "x": _random(1, tokens, width)}
     return graph.model().SerializeToString(), feeds
 
 
-def _contests(tokens: int) -> list[Contest]:
-    shape = f"N={tokens} H={HEADS} d={DIM}"
-    softmax, causal = _softmax_rival(tokens), _causal_rival(tokens)
+def _contests(tokens: int, heads: int) -> list[Contest]:
+    width, shape = heads * DIM, f"N={tokens} H={heads} d={DIM}"
+    softmax = {"MultiHeadAttention": _softmax_rival(tokens, heads), "MatMul, Softmax": _plain_softmax(tokens, heads)}
     found = []
     for name, form in FORMS.items():
-        rivals = {"MultiHeadAttention": softmax, "com.microsoft.LinearAttention": causal}
-        rivals["MatMul"] = _linear_stock(tokens, form)
-        found.append(Contest(f"LinearAttention {name}", shape, _linear(tokens, form), rivals))
-    rivals = {"MultiHeadAttention": softmax, "MultiHeadAttention, class row": _token_stock(tokens)}
-    found.append(Contest("TokenAttention, scores", shape, _token(tokens), rivals))
-    rivals = {"TopK, Gather": _top_k(tokens, ours=False)}
-    found.append(Contest("TopKTokens", f"N={tokens} D={WIDTH} K={tokens // 2}", _top_k(tokens, ours=True), rivals))
+        rivals = softmax | {"com.microsoft.LinearAttention": _causal_rival(tokens, heads)}
+        rivals["MatMul"] = _linear_stock(tokens, heads, form)
+        found.append(Contest(f"LinearAttention {name}", shape, _linear(tokens, heads, form), rivals))
+    rivals = softmax | {"MultiHeadAttention, class row": _token_stock(tokens, heads)}
+    found.append(Contest("TokenAttention, scores", shape, _token(tokens, heads), rivals))
+    rivals = {"TopK, Gather": _top_k(tokens, width, ours=False)}
+    shape = f"N={tokens} D={width} K={tokens // 2}"
+    found.append(Contest("TopKTokens", shape, _top_k(tokens, width, ours=True), rivals))
     return found
 
 
 if __name__ == "__main__":
-    contests = [contest for tokens in TOKENS for contest in _contests(tokens)]
+    contests = [contest for shape in SHAPES for contest in _contests(*shape)]
     run("operators", contests, NOTES, ROOT / "target" / "bench" / "ops.json")
