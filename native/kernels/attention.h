@@ -91,7 +91,8 @@ struct Kernels {
 
 // Query rows a worker handles in one call of *_rows at most, and keys in one call of `received`.
 constexpr size_t kRowTile = 64;
-// Features one call of summarise handles at most: eight tiles of six rows, and 16 are left of a head of 64.
+// Features one call of summarise handles at most: eight tiles of six rows or six of eight, and 16 are
+// left of a head of 64.
 constexpr size_t kFeatureTile = 48;
 
 namespace scalar { extern const Kernels kKernels; }

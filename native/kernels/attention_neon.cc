@@ -6,7 +6,6 @@ namespace coppice::neon {
 namespace {
 
 #define COPPICE_LANES 4
-#define COPPICE_TILE_VECTORS 4
 // 64 tokens of 64 floats: keys, then values, beside the weights in a first-level cache of 32 to 64 KiB.
 #define COPPICE_TOKEN_BLOCK 64
 #include "body/vector.h"

@@ -6,7 +6,6 @@ namespace coppice::neon {
 namespace {
 
 #define COPPICE_LANES 4
-#define COPPICE_TILE_VECTORS 4
 #include "body/vector.h"
 #include "body/gemm.h"
 #include "body/merge.h"

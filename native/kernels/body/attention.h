@@ -134,7 +134,7 @@ void summarise(const Attention& a, const LinearForm& form, size_t head, size_t f
       };
       for (size_t i = 0; i < width; i += kLanes) add_column(i, width - i < kLanes ? width - i : kLanes);
       const Into sum{summary + (wave * a.dim + feature_begin) * row, row};
-      multiply({count, packed, 1, width, values.first, values.row}, width, row, [&](size_t r, size_t column, size_t left, auto... v) {
+      multiply<Lies::kByStep>({count, packed, 1, width, values.first, values.row}, width, row, [&](size_t r, size_t column, size_t left, auto... v) {
         ((sum.put(r, column, left, begin == 0 ? v : sum.present(r, column, left) + v), ++r), ...);
       });
     }
@@ -245,7 +245,7 @@ inline void mix_values(const Attention& a, const PairTile& t, size_t head, size_
     if (begin > 0) v += y.present(r, column, left);
     y.put(r, column, left, last ? v * splat(factor[r]) : v);
   };
-  multiply({end - begin, t.weights, 1, t.width, values.first, values.row}, t.rows, a.dim,
+  multiply<Lies::kByStep>({end - begin, t.weights, 1, t.width, values.first, values.row}, t.rows, a.dim,
            [&](size_t r, size_t column, size_t left, auto... v) { (add(r++, column, left, v), ...); });
 }
 

@@ -92,6 +92,6 @@ void softmax_tokens(const PatchMerge& p, size_t column_begin, size_t column_end,
 void mix_tokens(const PatchMerge& p, size_t begin, size_t end, const float* rows, const float* weights, const float* row_scale) {
   const float* tokens = in_place(p) ? p.x : rows;
   const Into y{p.y + begin, p.width};
-  multiply({p.tokens, weights, 1, column_count(p), tokens + begin, row_length(p)}, p.outputs, end - begin,
+  multiply<Lies::kByStep>({p.tokens, weights, 1, column_count(p), tokens + begin, row_length(p)}, p.outputs, end - begin,
            [&](size_t m, size_t column, size_t left, auto... v) { ((y.put(m, column, left, v * splat(row_scale[m])), ++m), ...); });
 }
