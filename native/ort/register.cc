@@ -1,4 +1,5 @@
 // The entry point ONNX Runtime calls: registerCustomOpLibrary in Java, register_custom_ops_library in Python.
+#include "hallucinated_attention.h"
 #include "linear_attention.h"
 #include "token_attention.h"
 #include "top_k_tokens.h"
@@ -7,12 +8,14 @@ namespace {
 
 // Built once and kept: every session that registers shares the domain, and ONNX Runtime keeps pointers into it.
 const Ort::CustomOpDomain& domain() {
+  static const coppice::Operator<coppice::HallucinatedAttention> hallucinated_attention;
   static const coppice::Operator<coppice::LinearAttention> linear_attention;
   static const coppice::Operator<coppice::TokenAttention> token_attention;
   static const coppice::Operator<coppice::TokenScores> token_scores;
   static const coppice::Operator<coppice::TopKTokens> top_k_tokens;
   static const Ort::CustomOpDomain made = [] {
     Ort::CustomOpDomain d("dev.coppice");
+    d.Add(&hallucinated_attention);
     d.Add(&linear_attention);
     d.Add(&token_attention);
     d.Add(&token_scores);

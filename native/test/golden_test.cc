@@ -4,6 +4,7 @@
 #include "bodies.h"
 #include "closeness.h"
 #include "golden_case.h"
+#include "hallucinated_reference.h"
 #include "problem.h"
 #include "top_k.h"
 
@@ -132,6 +133,29 @@ TEST_P(TokenScoresGolden, ShouldAgree) {
     }
     if (renormalise == "total") divide(scores.data());
     EXPECT_TRUE(close(scores, expected(*golden.output("scores"), batch, b, golden.tolerance())));
+  }
+}
+
+class HallucinatedAttentionGolden : public testing::TestWithParam<BodyCase> {};
+INSTANTIATE_TEST_SUITE_P(HallucinatedAttention, HallucinatedAttentionGolden,
+                         testing::Combine(testing::ValuesIn(bodies()), testing::ValuesIn(golden_cases(COPPICE_GOLDEN, "HallucinatedAttention"))),
+                         body_case_name);
+
+TEST_P(HallucinatedAttentionGolden, ShouldAgree) {
+  const auto& [kernels, golden] = GetParam();
+  const Tensor& qkv = *golden.input("qkv");
+  const Tensor *mix = golden.input("mix"), *dw = golden.input("dw");
+  const size_t made = (mix ? mix : dw)->shape[0], real = static_cast<size_t>(golden.number("num_heads", 0)) - made;
+  for (size_t b = 0; b < qkv.shape[0]; ++b) {
+    HallucinatedProblem p{qkv.shape[1], real, made, qkv.shape[2] / (3 * real + made), item(qkv.floats, qkv.shape[0], b), {}, {}};
+    if (mix) p.mix = mix->floats;
+    if (dw) p.dw = dw->floats;
+    p.dw_kernel = static_cast<size_t>(golden.number("dw_kernel", 0));
+    p.before_softmax = golden.attribute("stage", "post_softmax") == "pre_softmax";
+    const std::string renorm = golden.attribute("renorm", "none");
+    p.renorm = renorm == "none" ? Renorm::kNone : renorm == "row_sum" ? Renorm::kRowSum : Renorm::kLayerNorm;
+    p.eps = static_cast<float>(golden.number("eps", 1e-6));
+    EXPECT_TRUE(close(run_hallucinated(hallucination_kernels(kernels->isa), p), expected(*golden.output("y"), qkv.shape[0], b, golden.tolerance())));
   }
 }
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from .config import Attention
 from .graph import DOMAIN, Graph
-from .operators import linear_attention, token_attention, token_scores, top_k_tokens
+from .operators import hallucinated_attention, linear_attention, token_attention, token_scores, top_k_tokens
 
 __all__ = ["Case", "cases", "write"]
 
@@ -36,6 +36,7 @@ class Case:
 
 
 _SLOTS = {
+    "HallucinatedAttention": ("qkv", "mix", "dw"),
     "LinearAttention": ("qkv", "query_index", "positions", "size"),
     "TokenAttention": ("qkv", "query_index", "size"),
     "TokenScores": ("qkv", "size"),
@@ -118,6 +119,23 @@ def _scores(name: str, description: str, batch=1, tokens=21, heads=2, dim=8, see
     )
 
 
+def _hallucinated(
+    name: str, description: str, batch=1, tokens=21, real=2, made=2, dim=8, seed=0, mix=True, positive=False, **options
+) -> Case:
+    rng = np.random.default_rng(seed)
+    side = options.get("dw_kernel", 0)
+    heads = real + made
+    qkv = rng.standard_normal((batch, tokens, (2 * real + heads) * dim)).astype(np.float32)
+    weights = (rng.standard_normal((made, real)) / real, rng.standard_normal((made, side, side)) / max(1, side))
+    # A row sum wants weights of one sign.
+    weights = [(np.abs(w) if positive else w).astype(np.float32) for w in weights]
+    inputs = {"qkv": qkv, "mix": weights[0] if mix else None, "dw": weights[1] if side else None}
+    forms = {k: options[k] for k in ("stage", "renorm", "eps") if k in options}
+    y = hallucinated_attention.reference(qkv, heads, inputs["mix"], inputs["dw"], **forms)
+    tolerance = 2e-6 * max(1.0, float(np.abs(y).max()))
+    return _case("HallucinatedAttention", name, description, {"num_heads": heads} | options, inputs, {"y": y}, tolerance)
+
+
 def _top_k(
     name: str, description: str, scores: np.ndarray, count: int, width: int = 0, sizes: bool = False, **options
 ) -> Case:
@@ -197,6 +215,17 @@ def cases() -> list[Case]:
             renormalise="total",
             prefix_tokens=2,
         ),
+        _hallucinated("mix", "two maps computed, two mixed from them"),
+        _hallucinated("mix-conv", "mixed and convolved", dw_kernel=3),
+        _hallucinated("conv-only", "each made map is one real map convolved", mix=False, dw_kernel=3),
+        _hallucinated("factor", "a convolution of one tap, three maps made from two", made=3, dw_kernel=1),
+        _hallucinated("logits", "made before the softmax", dw_kernel=3, stage="pre_softmax"),
+        _hallucinated("row-sum", "rows sum to 1 again", dw_kernel=3, renorm="row_sum", positive=True),
+        _hallucinated("layernorm", "normalised over the made heads", made=3, dw_kernel=3, renorm="layernorm", eps=1e-3),
+        _hallucinated(
+            "odd-width", "a head of 7 channels, batch of 2, two blocks", batch=2, tokens=51, real=3, dim=7, dw_kernel=3
+        ),
+        _hallucinated("one-token", "the neighbours of a single token are padding", tokens=1, dw_kernel=3),
         _top_k("half", "half of the patches, batch of 2", random, 8, width=5),
         _top_k("ties", "equal scores: the lower index wins", ties, 3, width=3),
         _top_k("not-numbers", "NaN ranks below -inf", odd, 5, width=3),
