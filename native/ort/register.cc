@@ -1,5 +1,6 @@
 // The entry point ONNX Runtime calls: registerCustomOpLibrary in Java, register_custom_ops_library in Python.
 #include "hallucinated_attention.h"
+#include "image_to_tensor.h"
 #include "linear_attention.h"
 #include "token_attention.h"
 #include "top_k_tokens.h"
@@ -9,6 +10,7 @@ namespace {
 // Built once and kept: every session that registers shares the domain, and ONNX Runtime keeps pointers into it.
 const Ort::CustomOpDomain& domain() {
   static const coppice::Operator<coppice::HallucinatedAttention> hallucinated_attention;
+  static const coppice::Operator<coppice::ImageToTensor> image_to_tensor;
   static const coppice::Operator<coppice::LinearAttention> linear_attention;
   static const coppice::Operator<coppice::TokenAttention> token_attention;
   static const coppice::Operator<coppice::TokenScores> token_scores;
@@ -16,6 +18,7 @@ const Ort::CustomOpDomain& domain() {
   static const Ort::CustomOpDomain made = [] {
     Ort::CustomOpDomain d("dev.coppice");
     d.Add(&hallucinated_attention);
+    d.Add(&image_to_tensor);
     d.Add(&linear_attention);
     d.Add(&token_attention);
     d.Add(&token_scores);

@@ -14,7 +14,7 @@ OPERATOR_VERSION = 1
 OPSET = 20
 IR_VERSION = 10
 
-_TYPES = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}
+_TYPES = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64, "uint8": TensorProto.UINT8}
 
 
 class Graph:

@@ -54,7 +54,9 @@ def reference(
     return merge_heads((weights if stage == "post_softmax" else softmax(weights)) @ v)
 
 
-def torch_face(qkv, heads: int, mix=None, dw=None, stage: str = "post_softmax", renorm: str = "none", eps: float = 1e-6):
+def torch_face(
+    qkv, heads: int, mix=None, dw=None, stage: str = "post_softmax", renorm: str = "none", eps: float = 1e-6
+):
     """qkv: (batch, tokens, (2 * real + heads) * dim) -> (batch, tokens, heads * dim)."""
     import torch
     from torch.nn import functional as F

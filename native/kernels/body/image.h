@@ -1,0 +1,310 @@
+// Bodies of image.h, for inclusion inside the anonymous namespace of one instruction set's source.
+//
+// The horizontal pass takes kRows picture rows at once and turns them, so that a vector holds one column's bytes, one row
+// a lane: every tap is then one multiply-add with a weight that all lanes share, whatever the weights' alignment.
+
+constexpr size_t kRowVectors = COPPICE_ROW_VECTORS;
+constexpr size_t kRows = kRowVectors * kLanes;
+constexpr size_t kChunk = 16;                       // bytes of a row that are turned at once
+constexpr size_t kSpanVectors = 4, kSpan = kSpanVectors * kLanes;  // bytes of a row that the vertical pass sums at once
+
+#if COPPICE_LANES == 1
+inline IntVec load_ints(const int32_t* p) { return *p; }
+inline void store_ints(int32_t* p, IntVec v) { *p = v; }
+inline IntVec splat_int(int32_t x) { return x; }
+#else
+typedef int32_t UnalignedIntVec __attribute__((vector_size(COPPICE_LANES * 4), aligned(4), may_alias));
+inline IntVec load_ints(const int32_t* p) { return *reinterpret_cast<const UnalignedIntVec*>(p); }
+inline void store_ints(int32_t* p, IntVec v) { *reinterpret_cast<UnalignedIntVec*>(p) = v; }
+inline IntVec splat_int(int32_t x) { return x - IntVec{}; }
+#endif
+
+// out[0..16) = bytes[0..16)
+inline void widen(const uint8_t* bytes, int32_t* out) {
+#if COPPICE_LANES == 16
+  // The unmasked form trips gcc 12's -Wmaybe-uninitialized; the code is the same.
+  const __m128i narrow = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
+  store_ints(out, bits<IntVec>(_mm512_maskz_cvtepu8_epi32(0xffff, narrow)));
+#elif COPPICE_LANES == 8
+  for (size_t i = 0; i < 16; i += 8) {
+    store_ints(out + i, bits<IntVec>(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes + i)))));
+  }
+#elif COPPICE_LANES == 4
+  const uint8x16_t all = vld1q_u8(bytes);
+  const uint16x8_t low = vmovl_u8(vget_low_u8(all)), high = vmovl_high_u8(all);
+  store_ints(out, bits<IntVec>(vmovl_u16(vget_low_u16(low))));
+  store_ints(out + 4, bits<IntVec>(vmovl_high_u16(low)));
+  store_ints(out + 8, bits<IntVec>(vmovl_u16(vget_low_u16(high))));
+  store_ints(out + 12, bits<IntVec>(vmovl_high_u16(high)));
+#else
+  for (size_t i = 0; i < 16; ++i) out[i] = bytes[i];
+#endif
+}
+
+inline IntVec rounded(IntVec sum) {
+  const IntVec level = sum >> kWeightBits, zero = splat_int(0), top = splat_int(255);
+  const IntVec positive = level > zero ? level : zero;
+  return positive < top ? positive : top;
+}
+
+inline void store_levels(uint8_t* p, IntVec levels) {
+#if COPPICE_LANES == 1
+  *p = static_cast<uint8_t>(levels);
+#elif COPPICE_LANES == 4
+  const uint16x4_t halves = vmovn_u32(bits<uint32x4_t>(levels));
+  vst1_lane_u32(reinterpret_cast<uint32_t*>(p), vreinterpret_u32_u8(vmovn_u16(vcombine_u16(halves, halves))), 0);
+#elif COPPICE_LANES == 8
+  const __m256i all = bits<__m256i>(levels);
+  const __m128i halves = _mm_packus_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(halves, halves));
+#else
+  typedef uint8_t LaneBytes __attribute__((vector_size(COPPICE_LANES)));
+  const LaneBytes bytes = __builtin_convertvector(levels, LaneBytes);
+  __builtin_memcpy(p, &bytes, kLanes);
+#endif
+}
+
+#if COPPICE_LANES > 1
+typedef uint8_t Bytes __attribute__((vector_size(16)));
+typedef uint8_t UnalignedBytes __attribute__((vector_size(16), aligned(1), may_alias));
+inline Bytes load_bytes(const uint8_t* p) { return *reinterpret_cast<const UnalignedBytes*>(p); }
+inline void store_bytes(uint8_t* p, Bytes v) { *reinterpret_cast<UnalignedBytes*>(p) = v; }
+
+// One step of the perfect shuffle of kRows vectors: as one array of bytes, the byte at address a goes to a rotated left by
+// one bit. log2(kRows) steps turn rows of 16 bytes into 16 columns of kRows bytes; 4 steps turn columns back into rows.
+inline void shuffle_step(Bytes (&v)[kRows]) {
+  Bytes next[kRows];
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kRows / 2; ++i) {
+    next[2 * i] = __builtin_shufflevector(v[i], v[i + kRows / 2], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    next[2 * i + 1] = __builtin_shufflevector(v[i], v[i + kRows / 2], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  }
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kRows; ++i) v[i] = next[i];
+}
+#endif
+
+// columns[byte][row] of `bytes` bytes of each row, the bytes `step` columns apart; column space up to whole chunks is written.
+inline void turn_rows(const uint8_t* const (&rows)[kRows], size_t bytes, size_t step, int32_t* columns) {
+#if COPPICE_LANES == 1
+  for (size_t i = 0; i < bytes; ++i) columns[i * step] = rows[0][i];
+#else
+  for (size_t begin = 0; begin < bytes; begin += kChunk) {
+    Bytes v[kRows];
+    if (begin + kChunk <= bytes) {
+#pragma GCC unroll 16
+      for (size_t r = 0; r < kRows; ++r) v[r] = load_bytes(rows[r] + begin);
+    } else {  // nothing past a row's end is read: the last row may end where the picture's memory does
+      for (size_t r = 0; r < kRows; ++r) {
+        uint8_t rest[kChunk] = {};
+        __builtin_memcpy(rest, rows[r] + begin, bytes - begin);
+        v[r] = load_bytes(rest);
+      }
+    }
+    for (size_t n = 1; n < kRows; n *= 2) shuffle_step(v);
+    uint8_t turned[kChunk * kRows];
+#pragma GCC unroll 16
+    for (size_t r = 0; r < kRows; ++r) store_bytes(turned + r * 16, v[r]);
+    int32_t* out = columns + begin * step * kRows;
+    if (step == 1) {
+      for (size_t i = 0; i < kChunk * kRows; i += 16) widen(turned + i, out + i);
+    } else {
+      int32_t wide[kChunk * kRows];
+      for (size_t i = 0; i < kChunk * kRows; i += 16) widen(turned + i, wide + i);
+      for (size_t i = 0; i < kChunk; ++i) __builtin_memcpy(out + i * step * kRows, wide + i * kRows, kRows * sizeof(int32_t));
+    }
+  }
+#endif
+}
+
+// What BT.601 makes of Y, U and V, in fixed point of 20 bits. Sources: OpenCV's COLOR_YUV2RGB_NV12 (limited range), JFIF (full).
+struct Colours {
+  int32_t dark, gain, red_v, green_v, green_u, blue_u;
+};
+inline Colours colours(const Picture& p) {
+  if (p.full_range) return {0, 1 << 20, 1470104, -748826, -360853, 1858077};
+  return {16, 1220542, 1673527, -852492, -409993, 2116026};
+}
+
+inline IntVec level_of(IntVec sum) {
+  const IntVec level = sum >> 20, zero = splat_int(0), top = splat_int(255);
+  const IntVec positive = level > zero ? level : zero;
+  return positive < top ? positive : top;
+}
+
+// 16 pixels from an even column on, to red[0..16) and so on; luma and chroma are readable to whole chunks.
+inline void nv12_chunk(const Colours& c, const uint8_t* luma, const uint8_t* chroma, uint8_t* red, uint8_t* green, uint8_t* blue) {
+  int32_t y[kChunk], u[kChunk], v[kChunk];
+  uint8_t twice_u[kChunk], twice_v[kChunk];
+#if COPPICE_LANES == 1
+  for (size_t i = 0; i < kChunk; ++i) twice_u[i] = chroma[i & ~size_t{1}], twice_v[i] = chroma[i | 1];
+#else
+  const Bytes pairs = load_bytes(chroma);
+  store_bytes(twice_u, __builtin_shufflevector(pairs, pairs, 0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14));
+  store_bytes(twice_v, __builtin_shufflevector(pairs, pairs, 1, 1, 3, 3, 5, 5, 7, 7, 9, 9, 11, 11, 13, 13, 15, 15));
+#endif
+  widen(luma, y);
+  widen(twice_u, u);
+  widen(twice_v, v);
+  for (size_t i = 0; i < kChunk; i += kLanes) {
+    const IntVec light = load_ints(y + i) - splat_int(c.dark), zero = splat_int(0);
+    const IntVec base = (light > zero ? light : zero) * splat_int(c.gain) + splat_int(1 << 19);
+    const IntVec us = load_ints(u + i) - splat_int(128), vs = load_ints(v + i) - splat_int(128);
+    store_levels(red + i, level_of(base + splat_int(c.red_v) * vs));
+    store_levels(green + i, level_of(base + splat_int(c.green_v) * vs + splat_int(c.green_u) * us));
+    store_levels(blue + i, level_of(base + splat_int(c.blue_u) * us));
+  }
+}
+
+// The even column at which planes of columns from `begin` on start, and their length in whole chunks.
+inline size_t plane_begin(size_t begin) { return begin & ~size_t{1}; }
+inline size_t plane_bytes(size_t begin, size_t end) { return round_up(end - plane_begin(begin), kChunk); }
+
+// Columns plane_begin(begin)..end of one row as three planes; chroma is repeated.
+inline void nv12_row(const Picture& p, size_t row, size_t begin, size_t end, uint8_t* red, uint8_t* green, uint8_t* blue) {
+  const Colours c = colours(p);
+  const uint8_t* luma = p.pixels + row * p.width;
+  const uint8_t* chroma = p.pixels + p.height * p.width + row / 2 * p.width;
+  size_t i = 0;
+  for (size_t x = plane_begin(begin); x < end; x += kChunk, i += kChunk) {
+    if (x + kChunk <= p.width) {
+      nv12_chunk(c, luma + x, chroma + x, red + i, green + i, blue + i);
+    } else {  // nothing past a row's end is read
+      uint8_t last_luma[kChunk] = {}, last_chroma[kChunk] = {};
+      __builtin_memcpy(last_luma, luma + x, p.width - x);
+      __builtin_memcpy(last_chroma, chroma + x, p.width - x);
+      nv12_chunk(c, last_luma, last_chroma, red + i, green + i, blue + i);
+    }
+  }
+}
+
+ResizedRows resized_rows(uint8_t* bytes, size_t width) {
+  const size_t plane = round_up(width, kChunk);
+  return {bytes, plane, round_up(3 * plane, kSpan > kChunk ? kSpan : kChunk)};
+}
+
+// Of horizontal: turned columns, then results by column, then planes of nv12.
+inline size_t turned_bytes(const ResampleTaps& columns) { return 3 * round_up(columns.end - columns.begin, kChunk) * kRows * sizeof(int32_t); }
+inline size_t result_bytes(size_t width) { return 3 * round_up(width, kChunk) * kRows; }
+
+size_t scratch(const Picture& p, const ResampleTaps& columns) {
+  const size_t planes = p.layout == PixelLayout::kNv12 ? 3 * kRows * plane_bytes(columns.begin, columns.end) : 0;
+  const size_t horizontal = turned_bytes(columns) + result_bytes(columns.outputs) + planes;
+  // Of the vertical passes: one row of sums. rgb_row's three planes are shorter than such a row.
+  const size_t resized = resized_rows(nullptr, columns.outputs).row, picture = round_up(3 * p.width, kSpan > 3 * kChunk ? kSpan : 3 * kChunk);
+  const size_t vertical = (resized > picture ? resized : picture) * sizeof(int32_t);
+  return horizontal > vertical ? horizontal : vertical;
+}
+
+void horizontal(const Picture& p, const ResampleTaps& columns, size_t row_begin, size_t row_end, const ResizedRows& out, size_t out_begin,
+                void* worker) {
+  const size_t needed = columns.end - columns.begin, plane = out.plane;
+  auto* turned = static_cast<int32_t*>(worker);
+  auto* results = static_cast<uint8_t*>(worker) + turned_bytes(columns);
+  uint8_t* planes = results + result_bytes(columns.outputs);
+  const uint8_t* rows[kRows];
+  if (p.layout == PixelLayout::kRgb) {
+    for (size_t r = 0; r < kRows; ++r) {
+      const size_t row = row_begin + r < row_end ? row_begin + r : row_end - 1;  // idle lanes repeat the last row
+      rows[r] = p.pixels + 3 * (row * p.width + columns.begin);
+    }
+    turn_rows(rows, 3 * needed, 1, turned);
+  } else {
+    const size_t length = plane_bytes(columns.begin, columns.end), skipped = columns.begin - plane_begin(columns.begin);
+    for (size_t r = 0; r < row_end - row_begin; ++r) {
+      nv12_row(p, row_begin + r, columns.begin, columns.end, planes + r * length, planes + (kRows + r) * length, planes + (2 * kRows + r) * length);
+    }
+    for (size_t channel = 0; channel < 3; ++channel) {
+      for (size_t r = 0; r < kRows; ++r) {
+        const size_t row = r < row_end - row_begin ? r : row_end - row_begin - 1;
+        rows[r] = planes + (channel * kRows + row) * length + skipped;
+      }
+      turn_rows(rows, needed, 3, turned + channel * kRows);
+    }
+  }
+  for (size_t x = 0; x < columns.outputs; ++x) {
+    const int32_t* at = turned + 3 * (columns.first[x] - columns.begin) * kRows;
+    const int32_t* weights = columns.weights + x * columns.stride;
+    IntVec sum[3 * kRowVectors];
+    for (IntVec& s : sum) s = splat_int(1 << (kWeightBits - 1));
+    for (size_t t = 0; t < columns.count[x]; ++t, at += 3 * kRows) {
+      const IntVec weight = splat_int(weights[t]);
+#pragma GCC unroll 16
+      for (size_t i = 0; i < 3 * kRowVectors; ++i) sum[i] += weight * load_ints(at + i * kLanes);
+    }
+#pragma GCC unroll 16
+    for (size_t i = 0; i < 3 * kRowVectors; ++i) {
+      store_levels(results + (i / kRowVectors * plane + x) * kRows + i % kRowVectors * kLanes, rounded(sum[i]));
+    }
+  }
+  uint8_t* first = out.bytes + (row_begin - out_begin) * out.row;
+#if COPPICE_LANES == 1
+  __builtin_memcpy(first, results, 3 * plane);
+#else
+  for (size_t begin = 0; begin < 3 * plane; begin += kChunk) {
+    Bytes v[kRows];
+#pragma GCC unroll 16
+    for (size_t r = 0; r < kRows; ++r) v[r] = load_bytes(results + begin * kRows + r * 16);
+    for (size_t step = 0; step < 4; ++step) shuffle_step(v);
+    for (size_t r = 0; r < row_end - row_begin; ++r) store_bytes(first + r * out.row + begin, v[r]);
+  }
+#endif
+}
+
+// sums[0..bytes) of `count` rows times weights, rounded; whole spans of sums are written, no byte past a row's end is read.
+inline void sum_rows(const uint8_t* rows, size_t step, const int32_t* weights, size_t count, size_t bytes, int32_t* sums) {
+  for (size_t x = 0; x < bytes; x += kSpan) {
+    IntVec sum[kSpanVectors];
+    for (IntVec& s : sum) s = splat_int(1 << (kWeightBits - 1));
+    for (size_t t = 0; t < count; ++t) {
+      const uint8_t* from = rows + t * step + x;
+      uint8_t rest[kSpan];
+      if (x + kSpan > bytes) {
+        __builtin_memset(rest, 0, kSpan);
+        __builtin_memcpy(rest, from, bytes - x);
+        from = rest;
+      }
+      int32_t wide[kSpan];
+#if COPPICE_LANES == 1
+      for (size_t i = 0; i < kSpan; ++i) wide[i] = from[i];
+#else
+#pragma GCC unroll 16
+      for (size_t i = 0; i < kSpan; i += 16) widen(from + i, wide + i);
+#endif
+      const IntVec weight = splat_int(weights[t]);
+#pragma GCC unroll 16
+      for (size_t i = 0; i < kSpanVectors; ++i) sum[i] += weight * load_ints(wide + i * kLanes);
+    }
+#pragma GCC unroll 16
+    for (size_t i = 0; i < kSpanVectors; ++i) store_ints(sums + x + i * kLanes, rounded(sum[i]));
+  }
+}
+
+void vertical(const ResizedRows& resized, const ResampleTaps& rows, size_t y, size_t width, const float* levels, float* tensor, void* worker) {
+  auto* sums = static_cast<int32_t*>(worker);
+  const uint8_t* from = resized.bytes + (rows.first[y] - rows.begin) * resized.row;
+  sum_rows(from, resized.row, rows.weights + y * rows.stride, rows.count[y], resized.row, sums);
+  for (size_t channel = 0; channel < 3; ++channel) {
+    const int32_t* level = sums + channel * resized.plane;
+    float* out = tensor + (channel * rows.outputs + y) * width;
+    for (size_t x = 0; x < width; ++x) out[x] = levels[channel * 256 + static_cast<size_t>(level[x])];
+  }
+}
+
+void vertical_rgb(const Picture& p, const ResampleTaps& rows, size_t y, uint8_t* out, void* worker) {
+  auto* sums = static_cast<int32_t*>(worker);
+  const size_t bytes = 3 * p.width;
+  sum_rows(p.pixels + rows.first[y] * bytes, bytes, rows.weights + y * rows.stride, rows.count[y], bytes, sums);
+  for (size_t x = 0; x < bytes; ++x) out[x] = static_cast<uint8_t>(sums[x]);
+}
+
+void rgb_row(const Picture& p, size_t row, uint8_t* out, void* worker) {
+  auto* red = static_cast<uint8_t*>(worker);
+  uint8_t *green = red + plane_bytes(0, p.width), *blue = green + plane_bytes(0, p.width);
+  nv12_row(p, row, 0, p.width, red, green, blue);
+  for (size_t x = 0; x < p.width; ++x) {
+    out[3 * x] = red[x];
+    out[3 * x + 1] = green[x];
+    out[3 * x + 2] = blue[x];
+  }
+}

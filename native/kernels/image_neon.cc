@@ -1,0 +1,18 @@
+// 64-bit ARM, ARMv8.0-A: 4 lanes.
+#include "image.h"
+
+#include <arm_neon.h>
+
+namespace coppice::neon::image {
+namespace {
+
+#define COPPICE_LANES 4
+#define COPPICE_ROW_VECTORS 2
+#include "body/vector.h"
+#include "body/image.h"
+
+}  // namespace
+
+extern const ImageKernels kKernels = {"neon", kRows, resized_rows, scratch, horizontal, vertical, vertical_rgb, rgb_row};
+
+}  // namespace coppice::neon::image

@@ -1,0 +1,16 @@
+// Plain C++: one lane, no instructions beyond the base of the platform.
+#include "image.h"
+
+namespace coppice::scalar::image {
+namespace {
+
+#define COPPICE_LANES 1
+#define COPPICE_ROW_VECTORS 1
+#include "body/vector.h"
+#include "body/image.h"
+
+}  // namespace
+
+extern const ImageKernels kKernels = {"scalar", kRows, resized_rows, scratch, horizontal, vertical, vertical_rgb, rgb_row};
+
+}  // namespace coppice::scalar::image
