@@ -53,11 +53,14 @@ struct ImageKernels {
 
   // plane and row for `width` outputs a row.
   ResizedRows (*resized_rows)(uint8_t* bytes, size_t width);
+  // The column taps' weights as horizontal reads them: their number of values, and the values.
+  size_t (*packed_columns)(const ResampleTaps& columns);
+  void (*pack_columns)(const ResampleTaps& columns, int32_t* packed);
   // Bytes of scratch private to one call of a pass.
   size_t (*scratch)(const Picture&, const ResampleTaps& columns);
   // Picture rows row_begin..row_end through the column taps, into rows row_begin - out_begin.. of `out`.
-  void (*horizontal)(const Picture&, const ResampleTaps& columns, size_t row_begin, size_t row_end, const ResizedRows& out, size_t out_begin,
-                     void* worker);
+  void (*horizontal)(const Picture&, const ResampleTaps& columns, const int32_t* packed, size_t row_begin, size_t row_end,
+                     const ResizedRows& out, size_t out_begin, void* worker);
   // Row y of the row taps from resized rows (the first of them is picture row rows.begin): tensor[3, outputs of rows,
   // width] = levels[channel * 256 + byte].
   void (*vertical)(const ResizedRows&, const ResampleTaps& rows, size_t y, size_t width, const float* levels, float* tensor, void* worker);

@@ -13,6 +13,7 @@ namespace {
 
 }  // namespace
 
-extern const ImageKernels kKernels = {"neon", kRows, resized_rows, scratch, horizontal, vertical, vertical_rgb, rgb_row};
+extern const ImageKernels kKernels = {"neon",      kRows,      resized_rows, packed_columns, pack_columns,
+                                     scratch, horizontal, vertical,     vertical_rgb,   rgb_row};
 
 }  // namespace coppice::neon::image

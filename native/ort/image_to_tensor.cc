@@ -26,12 +26,34 @@ std::array<T, length> list_attribute(const Ort::ConstKernelInfo& info, const cha
   return fallback;
 }
 
+// Halves go to the even side, as Python's round and Java's rint have it.
+size_t margin(size_t resized, size_t crop) { return static_cast<size_t>(std::nearbyint(static_cast<double>(resized - crop) / 2)); }
+
+size_t floats(size_t bytes) { return (bytes + sizeof(float) - 1) / sizeof(float); }
+
 }  // namespace
 
-ImageToTensor::Axis::Axis(Filter filter, size_t from, size_t to, size_t begin, size_t end)
-    : first(end - begin), count(end - begin), weights((end - begin) * resample_stride(filter, from, to)) {
+ImageToTensor::Axis::Axis(Filter filter, size_t from, size_t to, size_t begin, size_t length)
+    : first(length), count(length), weights(length * resample_stride(filter, from, to)) {
   std::vector<double> exact(resample_stride(filter, from, to));
-  taps = resample_taps(filter, from, to, begin, end, first.data(), count.data(), weights.data(), exact.data());
+  taps = resample_taps(filter, from, to, begin, begin + length, first.data(), count.data(), weights.data(), exact.data());
+}
+
+ImageToTensor::Plan::Plan(const ImageToTensor& kernel, const ImageKernels& kernels, const Picture& p, size_t new_width, size_t new_height)
+    : width(p.width),
+      height(p.height),
+      vertical_first(coppice::vertical_first(p.width, p.height, new_width, new_height)),
+      columns(kernel.filter_, p.width, new_width, margin(new_width, kernel.crop_[1]), kernel.crop_[1]),
+      rows(kernel.filter_, p.height, new_height, margin(new_height, kernel.crop_[0]), kernel.crop_[0]),
+      packed(kernels.packed_columns(columns.taps)),
+      worker_floats(floats(kernels.scratch(p, columns.taps))),
+      scratch(kernel.allocator_, floats(converted_bytes(p)) + floats(narrowed_bytes()) + floats(resized_bytes(kernels)) + worker_limit() * worker_floats) {
+  kernels.pack_columns(columns.taps, packed.data());
+  auto bytes = [&](size_t count) { return reinterpret_cast<uint8_t*>(scratch.take(floats(count))); };
+  converted = bytes(converted_bytes(p));
+  narrowed = bytes(narrowed_bytes());
+  resized = kernels.resized_rows(bytes(resized_bytes(kernels)), columns.taps.outputs);
+  workers = scratch.take(worker_limit() * worker_floats);
 }
 
 ImageToTensor::ImageToTensor(const Ort::ConstKernelInfo& info) {
@@ -73,7 +95,7 @@ Picture ImageToTensor::picture(const Input& image) const {
   return {static_cast<const uint8_t*>(image.data), image.size(1), rgb ? image.size(0) : image.size(0) / 3 * 2, layout_, full_range_};
 }
 
-std::unique_ptr<const ImageToTensor::Plan> ImageToTensor::take_plan(const Picture& p) {
+std::unique_ptr<const ImageToTensor::Plan> ImageToTensor::take_plan(const ImageKernels& kernels, const Picture& p) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (plan_ && plan_->width == p.width && plan_->height == p.height) return std::move(plan_);
@@ -87,12 +109,7 @@ std::unique_ptr<const ImageToTensor::Plan> ImageToTensor::take_plan(const Pictur
     refuse("attribute crop=" + text(crop_[0], crop_[1]) + " must fit into the resized picture " + text(height, width) + " (of " +
            text(p.height, p.width) + ", size=" + std::to_string(size_) + "); lower crop or raise size.");
   }
-  // Halves go to the even side, as Python's round and Java's rint have it.
-  const auto margin = [](size_t resized, size_t crop) { return static_cast<size_t>(std::nearbyint(static_cast<double>(resized - crop) / 2)); };
-  const size_t left = margin(width, crop_[1]), top = margin(height, crop_[0]);
-  return std::make_unique<const Plan>(Plan{p.width, p.height, vertical_first(p.width, p.height, width, height),
-                                           Axis(filter_, p.width, width, left, left + crop_[1]),
-                                           Axis(filter_, p.height, height, top, top + crop_[0])});
+  return std::make_unique<const Plan>(*this, kernels, p, width, height);
 }
 
 void ImageToTensor::keep_plan(std::unique_ptr<const Plan> plan) {
@@ -103,53 +120,42 @@ void ImageToTensor::keep_plan(std::unique_ptr<const Plan> plan) {
 void ImageToTensor::compute(Ort::KernelContext& context) {
   const ImageKernels& kernels = image_kernels(kernels_in_use().isa);
   Picture p = picture(required(context, 0, "image", layout_ == PixelLayout::kRgb ? "H,W,3" : "H*3/2,W"));
-  std::unique_ptr<const Plan> made = take_plan(p);
-  const ResampleTaps &columns = made->columns.taps, &rows = made->rows.taps;
+  std::unique_ptr<const Plan> plan = take_plan(kernels, p);
+  const ResampleTaps &columns = plan->columns.taps, &rows = plan->rows.taps;
   auto* tensor = static_cast<float*>(output(context, 0, {1, 3, static_cast<int64_t>(crop_[0]), static_cast<int64_t>(crop_[1])}));
-
-  const auto floats = [](size_t bytes) { return (bytes + sizeof(float) - 1) / sizeof(float); };
-  const size_t worker_floats = floats(kernels.scratch(p, columns));
-  const bool turned = made->vertical_first, convert = turned && layout_ == PixelLayout::kNv12;
-  const size_t converted_floats = convert ? floats(3 * p.width * p.height) : 0;
-  const size_t narrowed_floats = turned ? floats(3 * p.width * crop_[0]) : 0;
-  const size_t resized_count = turned ? crop_[0] : rows.end - rows.begin;
-  const size_t resized_floats = floats(resized_count * kernels.resized_rows(nullptr, crop_[1]).row);
-  Scratch scratch(allocator_, converted_floats + narrowed_floats + resized_floats + worker_limit() * worker_floats);
-  auto* converted = reinterpret_cast<uint8_t*>(scratch.take(converted_floats));
-  auto* narrowed = reinterpret_cast<uint8_t*>(scratch.take(narrowed_floats));
-  const ResizedRows resized = kernels.resized_rows(reinterpret_cast<uint8_t*>(scratch.take(resized_floats)), crop_[1]);
-  float* workers = scratch.take(worker_limit() * worker_floats);
   auto in_bands = [&](size_t begin, size_t end, size_t band, auto pass) {
     parallel(context, (end - begin + band - 1) / band, [&](size_t task, size_t worker) {
       const size_t from = begin + task * band;
-      pass(from, std::min(from + band, end), workers + worker * worker_floats);
+      pass(from, std::min(from + band, end), plan->workers + worker * plan->worker_floats);
     });
   };
   constexpr size_t kBand = 8;
 
-  if (convert) {
-    in_bands(0, p.height, kBand, [&](size_t from, size_t to, float* worker) {
-      for (size_t row = from; row < to; ++row) kernels.rgb_row(p, row, converted + 3 * p.width * row, worker);
-    });
-    p.pixels = converted;
-    p.layout = PixelLayout::kRgb;
-  }
-  // Row taps that change nothing: after the vertical pass only the levels are left to look up.
-  Axis unchanged(Filter::kNearest, crop_[0], crop_[0], 0, turned ? crop_[0] : 0);
-  if (turned) {
+  // Row taps that change nothing: after a vertical pass only the levels are left to look up.
+  const size_t unchanged_rows = plan->vertical_first ? crop_[0] : 0;
+  const Axis unchanged(Filter::kNearest, crop_[0], crop_[0], 0, unchanged_rows);
+  if (plan->vertical_first) {
+    if (layout_ == PixelLayout::kNv12) {
+      in_bands(0, p.height, kBand, [&](size_t from, size_t to, float* worker) {
+        for (size_t row = from; row < to; ++row) kernels.rgb_row(p, row, plan->converted + 3 * p.width * row, worker);
+      });
+      p.pixels = plan->converted;
+      p.layout = PixelLayout::kRgb;
+    }
     in_bands(0, crop_[0], kBand, [&](size_t from, size_t to, float* worker) {
-      for (size_t y = from; y < to; ++y) kernels.vertical_rgb(p, rows, y, narrowed + 3 * p.width * y, worker);
+      for (size_t y = from; y < to; ++y) kernels.vertical_rgb(p, rows, y, plan->narrowed + 3 * p.width * y, worker);
     });
-    p.pixels = narrowed;
+    p.pixels = plan->narrowed;
     p.height = crop_[0];
   }
-  const ResampleTaps& last = turned ? unchanged.taps : rows;
-  in_bands(last.begin, last.end, kernels.rows,
-           [&](size_t from, size_t to, float* worker) { kernels.horizontal(p, columns, from, to, resized, last.begin, worker); });
-  in_bands(0, crop_[0], kBand, [&](size_t from, size_t to, float* worker) {
-    for (size_t y = from; y < to; ++y) kernels.vertical(resized, last, y, crop_[1], levels_.data(), tensor, worker);
+  const ResampleTaps& last = plan->vertical_first ? unchanged.taps : rows;
+  in_bands(last.begin, last.end, kernels.rows, [&](size_t from, size_t to, float* worker) {
+    kernels.horizontal(p, columns, plan->packed.data(), from, to, plan->resized, last.begin, worker);
   });
-  keep_plan(std::move(made));
+  in_bands(0, crop_[0], kBand, [&](size_t from, size_t to, float* worker) {
+    for (size_t y = from; y < to; ++y) kernels.vertical(plan->resized, last, y, crop_[1], levels_.data(), tensor, worker);
+  });
+  keep_plan(std::move(plan));
 }
 
 }  // namespace coppice

@@ -25,19 +25,33 @@ class ImageToTensor {
     std::vector<uint32_t> first, count;
     std::vector<int32_t> weights;
     ResampleTaps taps;
-    Axis(Filter filter, size_t from, size_t to, size_t begin, size_t end);
-    Axis(Axis&&) = default;  // a copy's taps would point into the original
+    Axis(Filter filter, size_t from, size_t to, size_t begin, size_t length);
+    Axis(const Axis&) = delete;  // a copy's taps would point into the original
   };
-  // What depends on the picture's size alone.
+  // What depends on the picture's size alone, and the memory a run needs, kept so that its pages stay.
   struct Plan {
     size_t width, height;
     bool vertical_first;
     Axis columns, rows;
+    std::vector<int32_t> packed;  // of the columns
+    size_t worker_floats;
+    Scratch scratch;
+    uint8_t *converted, *narrowed;  // rgb of nv12, rows after a vertical pass; used where that pass goes first
+    ResizedRows resized;
+    float* workers;
+
+    size_t converted_bytes(const Picture& p) const { return vertical_first && p.layout == PixelLayout::kNv12 ? 3 * width * height : 0; }
+    size_t narrowed_bytes() const { return vertical_first ? 3 * width * rows.taps.outputs : 0; }
+    size_t resized_bytes(const ImageKernels& kernels) const {
+      const size_t count = vertical_first ? rows.taps.outputs : rows.taps.end - rows.taps.begin;
+      return count * kernels.resized_rows(nullptr, columns.taps.outputs).row;
+    }
+    Plan(const ImageToTensor& kernel, const ImageKernels& kernels, const Picture& picture, size_t new_width, size_t new_height);
   };
 
   Picture picture(const Input& image) const;
   // The kept plan if it fits, to be given back; shared ownership would need glibc 2.32.
-  std::unique_ptr<const Plan> take_plan(const Picture& picture);
+  std::unique_ptr<const Plan> take_plan(const ImageKernels& kernels, const Picture& picture);
   void keep_plan(std::unique_ptr<const Plan> plan);
 
   PixelLayout layout_;

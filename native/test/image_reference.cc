@@ -150,6 +150,9 @@ std::vector<float> run_image(const ImageKernels& kernels, const ImageProblem& p)
   Guarded<uint8_t> converted(3 * p.width * p.height), narrowed(3 * p.width * p.crop_height);
   // Rounded up to where sums of 32 bits may begin.
   const size_t scratch = (kernels.scratch(picture, columns.taps) + 3) / 4;
+  Guarded<int32_t> packed(kernels.packed_columns(columns.taps));
+  kernels.pack_columns(columns.taps, packed.data());
+  EXPECT_TRUE(packed.untouched_before());
   const ResampleTaps* last = &rows.taps;
   if (vertical_first(p.width, p.height, p.new_width, p.new_height)) {
     if (p.layout == PixelLayout::kNv12) {
@@ -170,7 +173,7 @@ std::vector<float> run_image(const ImageKernels& kernels, const ImageProblem& p)
   const ResizedRows resized = kernels.resized_rows(bytes.data(), p.crop_width);
   for (size_t row = last->begin; row < last->end; row += kernels.rows) {
     Guarded<float> worker(scratch);
-    kernels.horizontal(picture, columns.taps, row, std::min(row + kernels.rows, last->end), resized, last->begin, worker.data());
+    kernels.horizontal(picture, columns.taps, packed.data(), row, std::min(row + kernels.rows, last->end), resized, last->begin, worker.data());
     EXPECT_TRUE(worker.untouched_before());
   }
   for (size_t y = 0; y < p.crop_height; ++y) {
