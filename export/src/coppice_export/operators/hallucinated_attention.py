@@ -14,7 +14,7 @@ __all__ = ["ours", "reference", "stock", "torch_face"]
 
 
 def split(qkv, real: int, heads: int):
-    """qkv: (batch, tokens, (2 * real + heads) * dim) -> q, k: (batch, real, tokens, dim), v: (batch, heads, tokens, dim)."""
+    """qkv: (batch, tokens, (2 * real + heads) * dim) -> q, k: (batch, real, tokens, dim), v: (batch, heads, ...)."""
     batch, tokens, width = qkv.shape
     parts = qkv.reshape(batch, tokens, 2 * real + heads, width // (2 * real + heads)).swapaxes(1, 2)
     return parts[:, :real], parts[:, real : 2 * real], parts[:, 2 * real :]

@@ -76,7 +76,7 @@ def reference(
     layout: str = "rgb",
     range: str = "limited",
 ) -> np.ndarray:
-    """uint8 (height, width, 3), or (height * 3 / 2, width) of nv12 -> float32 (1, 3, *crop), in whole-number arithmetic."""
+    """uint8 (height, width, 3), or (height * 3 / 2, width) of nv12 -> float32 (1, 3, *crop), in whole numbers."""
     pixels = image if layout == "rgb" else rgb_of_nv12(image, range)
     height, width = resized_size(*pixels.shape[:2], size)
     crop = crop or (size, size)
@@ -168,6 +168,6 @@ def stock(
         graph.integers(top + crop[0], left + crop[1]),
         graph.integers(2, 3),
     )
-    column = lambda values: graph.constant(np.array(values, np.float32).reshape(1, 3, 1, 1))
     scaled = graph.op("Div", square, graph.constant(np.float32(255)))
-    return graph.op("Div", graph.op("Sub", scaled, column(mean)), column(std))
+    mean_column, std_column = (graph.constant(np.array(v, np.float32).reshape(1, 3, 1, 1)) for v in (mean, std))
+    return graph.op("Div", graph.op("Sub", scaled, mean_column), std_column)
