@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "tables.h"
+#include "table_for.h"
 #include "top_k.h"
 
 namespace coppice {
@@ -19,11 +19,10 @@ size_t Merge::targets() const { return every_second(target_token(0), tokens); }
 
 const MergeKernels& merge_kernels(const char* isa) {
 #if defined(__x86_64__)
-  static const MergeKernels* const tables[] = {&scalar::kMergeKernels, &avx2::kMergeKernels, &avx512::kMergeKernels};
+  return table_for(isa, {&scalar::kMergeKernels, &avx2::kMergeKernels, &avx512::kMergeKernels});
 #else
-  static const MergeKernels* const tables[] = {&scalar::kMergeKernels, &neon::kMergeKernels};
+  return table_for(isa, {&scalar::kMergeKernels, &neon::kMergeKernels});
 #endif
-  return table_for(isa, tables);
 }
 
 size_t most_merges(const Merge& merge) { return (merge.tokens - merge.prefix) / 2; }

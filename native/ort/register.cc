@@ -1,4 +1,6 @@
 // The entry point ONNX Runtime calls: registerCustomOpLibrary in Java, register_custom_ops_library in Python.
+#include "hallucinated_attention.h"
+#include "image_to_tensor.h"
 #include "linear_attention.h"
 #include "merge_tokens.h"
 #include "patch_merger.h"
@@ -20,6 +22,10 @@ void add(Ort::CustomOpDomain& domain) {
 const Ort::CustomOpDomain& domain() {
   static const Ort::CustomOpDomain made = [] {
     Ort::CustomOpDomain d("dev.coppice");
+    add<coppice::HallucinatedAttention>(d);
+    // Pictures are bytes: nothing in the inputs could tell a graph of halves apart.
+    static const coppice::Operator<coppice::ImageToTensor, coppice::kFloat> image_to_tensor;
+    d.Add(&image_to_tensor);
     add<coppice::LinearAttention>(d);
     add<coppice::TokenAttention>(d);
     add<coppice::TokenScores>(d);

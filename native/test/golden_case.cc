@@ -23,17 +23,23 @@ Tensor read(const std::filesystem::path& file, const std::string& type) {
     count *= tensor.shape.back();
   }
   std::ifstream stream(file, std::ios::binary);
+  const auto fill = [&](auto& values) {
+    values.resize(count);
+    stream.read(reinterpret_cast<char*>(values.data()), static_cast<std::streamsize>(count * sizeof(values[0])));
+  };
   const std::string dtype = before(type, '[');
-  if (dtype == "float16") {
-    std::vector<uint16_t> half(count);
-    stream.read(reinterpret_cast<char*>(half.data()), static_cast<std::streamsize>(count * sizeof(uint16_t)));
+  if (dtype == "float32") {
+    fill(tensor.floats);
+  } else if (dtype == "float16") {
+    std::vector<uint16_t> half;
+    fill(half);
     for (const uint16_t value : half) tensor.floats.push_back(static_cast<float>(half_value(value)));
-  } else if (dtype == "float32") {
-    tensor.floats.resize(count);
-    stream.read(reinterpret_cast<char*>(tensor.floats.data()), static_cast<std::streamsize>(count * sizeof(float)));
+  } else if (dtype == "int64") {
+    fill(tensor.integers);
+  } else if (dtype == "uint8") {
+    fill(tensor.bytes);
   } else {
-    tensor.integers.resize(count);
-    stream.read(reinterpret_cast<char*>(tensor.integers.data()), static_cast<std::streamsize>(count * sizeof(int64_t)));
+    throw std::runtime_error(file.string() + ": expected float16, float32, int64 or uint8, found " + dtype);
   }
   if (!stream || stream.peek() != std::ifstream::traits_type::eof()) throw std::runtime_error(file.string() + " does not hold " + type);
   return tensor;
@@ -61,6 +67,15 @@ std::string GoldenCase::attribute(const std::string& key, const std::string& fal
 double GoldenCase::number(const std::string& key, double fallback) const {
   const auto found = properties.find("attr." + key);
   return found == properties.end() ? fallback : std::stod(found->second);
+}
+
+std::vector<double> GoldenCase::numbers(const std::string& key, std::vector<double> fallback) const {
+  const auto found = properties.find("attr." + key);
+  if (found == properties.end()) return fallback;
+  fallback.clear();
+  std::istringstream values(found->second);
+  for (std::string value; std::getline(values, value, ',');) fallback.push_back(std::stod(value));
+  return fallback;
 }
 
 const Tensor* GoldenCase::input(const std::string& key) const {

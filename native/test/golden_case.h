@@ -13,6 +13,7 @@ struct Tensor {
   std::vector<size_t> shape;
   std::vector<float> floats;      // of dtype float32 or float16
   std::vector<int64_t> integers;  // of dtype int64
+  std::vector<uint8_t> bytes;     // of dtype uint8
 };
 
 struct GoldenCase {
@@ -22,6 +23,7 @@ struct GoldenCase {
 
   std::string attribute(const std::string& key, const std::string& fallback) const;
   double number(const std::string& key, double fallback) const;
+  std::vector<double> numbers(const std::string& key, std::vector<double> fallback) const;
   const Tensor* input(const std::string& key) const;
   const Tensor* output(const std::string& key) const;
   double tolerance() const;

@@ -3,6 +3,8 @@
 
 #include "bodies.h"
 #include "golden_items.h"
+#include "hallucinated_reference.h"
+#include "image_reference.h"
 #include "problem.h"
 #include "top_k.h"
 
@@ -157,6 +159,59 @@ TEST_P(TokenScoresGolden, ShouldAgree) {
     if (renormalise == "total") divide(scores.data());
     EXPECT_TRUE(close(scores, expected(*golden.output("scores"), batch, b, golden.tolerance())));
   }
+}
+
+class HallucinatedAttentionGolden : public testing::TestWithParam<BodyCase> {};
+INSTANTIATE_TEST_SUITE_P(HallucinatedAttention, HallucinatedAttentionGolden,
+                         testing::Combine(testing::ValuesIn(bodies()), testing::ValuesIn(golden_cases(COPPICE_GOLDEN, "HallucinatedAttention"))),
+                         body_case_name);
+
+TEST_P(HallucinatedAttentionGolden, ShouldAgree) {
+  const auto& [kernels, golden] = GetParam();
+  const Tensor& qkv = *golden.input("qkv");
+  const Tensor *mix = golden.input("mix"), *dw = golden.input("dw");
+  const size_t made = (mix ? mix : dw)->shape[0], real = static_cast<size_t>(golden.number("num_heads", 0)) - made;
+  for (size_t b = 0; b < qkv.shape[0]; ++b) {
+    HallucinatedProblem p{qkv.shape[1], real, made, qkv.shape[2] / (3 * real + made), item(qkv.floats, qkv.shape[0], b), {}, {}};
+    if (mix) p.mix = mix->floats;
+    if (dw) p.dw = dw->floats;
+    p.dw_kernel = static_cast<size_t>(golden.number("dw_kernel", 0));
+    p.before_softmax = golden.attribute("stage", "post_softmax") == "pre_softmax";
+    const std::string renorm = golden.attribute("renorm", "none");
+    p.renorm = renorm == "none" ? Renorm::kNone : renorm == "row_sum" ? Renorm::kRowSum : Renorm::kLayerNorm;
+    p.eps = static_cast<float>(golden.number("eps", 1e-6));
+    EXPECT_TRUE(close(run_hallucinated(hallucination_kernels(kernels->isa), p), expected(*golden.output("y"), qkv.shape[0], b, golden.tolerance())));
+  }
+}
+
+class ImageToTensorGolden : public testing::TestWithParam<BodyCase> {};
+INSTANTIATE_TEST_SUITE_P(ImageToTensor, ImageToTensorGolden,
+                         testing::Combine(testing::ValuesIn(bodies()), testing::ValuesIn(golden_cases(COPPICE_GOLDEN, "ImageToTensor"))),
+                         body_case_name);
+
+TEST_P(ImageToTensorGolden, ShouldAgree) {
+  const auto& [kernels, golden] = GetParam();
+  const Tensor &image = *golden.input("image"), &tensor = *golden.output("tensor");
+  const double size = golden.number("size", 0);
+  const std::vector<double> crop = golden.numbers("crop", {size, size});
+  ImageProblem p{};
+  p.layout = golden.attribute("layout", "rgb") == "nv12" ? PixelLayout::kNv12 : PixelLayout::kRgb;
+  p.full_range = golden.attribute("range", "limited") == "full";
+  const std::string filter = golden.attribute("interpolation", "bicubic");
+  p.filter = filter == "bicubic" ? Filter::kBicubic : filter == "bilinear" ? Filter::kBilinear : Filter::kNearest;
+  p.mean = golden.numbers("mean", {0.5, 0.5, 0.5});
+  p.std = golden.numbers("std", {0.5, 0.5, 0.5});
+  p.pixels = image.bytes;
+  p.width = image.shape[1];
+  p.height = p.layout == PixelLayout::kNv12 ? image.shape[0] / 3 * 2 : image.shape[0];
+  const double scale = size / static_cast<double>(std::min(p.width, p.height));
+  p.new_width = p.width <= p.height ? static_cast<size_t>(size) : static_cast<size_t>(static_cast<double>(p.width) * scale);
+  p.new_height = p.width <= p.height ? static_cast<size_t>(static_cast<double>(p.height) * scale) : static_cast<size_t>(size);
+  p.crop_height = static_cast<size_t>(crop[0]);
+  p.crop_width = static_cast<size_t>(crop[1]);
+  p.left = static_cast<size_t>(std::nearbyint(static_cast<double>(p.new_width - p.crop_width) / 2));
+  p.top = static_cast<size_t>(std::nearbyint(static_cast<double>(p.new_height - p.crop_height) / 2));
+  EXPECT_TRUE(close(run_image(image_kernels(kernels->isa), p), expected(tensor, 1, 0, golden.tolerance())));
 }
 
 class TopKTokensGolden : public testing::TestWithParam<GoldenCase> {};

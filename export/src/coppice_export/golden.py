@@ -17,6 +17,8 @@ import numpy as np
 from .config import Attention
 from .graph import DOMAIN, Graph
 from .operators import (
+    hallucinated_attention,
+    image_to_tensor,
     linear_attention,
     merge_tokens,
     patch_merger,
@@ -32,12 +34,12 @@ __all__ = ["Case", "cases", "write"]
 
 @dataclass(frozen=True)
 class Case:
-    """One operator call: float32, float16 and int64 arrays in, expected arrays out."""
+    """One operator call: float32, float16, int64 and uint8 arrays in, expected arrays out."""
 
     operator: str
     name: str
     description: str
-    attributes: dict[str, int | float | str]
+    attributes: dict[str, int | float | str | tuple]
     inputs: dict[str, np.ndarray]
     outputs: dict[str, np.ndarray]
     tolerance: float
@@ -45,7 +47,10 @@ class Case:
     slots: tuple[str, ...] = field(repr=False, default=())
 
 
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _SLOTS = {
+    "HallucinatedAttention": ("qkv", "mix", "dw"),
+    "ImageToTensor": ("image",),
     "LinearAttention": ("qkv", "query_index", "positions", "size"),
     "TokenAttention": ("qkv", "query_index", "size"),
     "TokenScores": ("qkv", "size"),
@@ -155,6 +160,34 @@ def _scores(
         {"scores": scores},
         2e-6,
     )
+
+
+def _hallucinated(
+    name: str, description: str, batch=1, tokens=21, real=2, made=2, dim=8, seed=0, mix=True, positive=False, **options
+) -> Case:
+    rng = np.random.default_rng(seed)
+    side = options.get("dw_kernel", 0)
+    heads = real + made
+    qkv = rng.standard_normal((batch, tokens, (2 * real + heads) * dim)).astype(np.float32)
+    weights = (rng.standard_normal((made, real)) / real, rng.standard_normal((made, side, side)) / max(1, side))
+    # A row sum wants weights of one sign.
+    weights = [(np.abs(w) if positive else w).astype(np.float32) for w in weights]
+    inputs = {"qkv": qkv, "mix": weights[0] if mix else None, "dw": weights[1] if side else None}
+    forms = {k: options[k] for k in ("stage", "renorm", "eps") if k in options}
+    y = hallucinated_attention.reference(qkv, heads, inputs["mix"], inputs["dw"], **forms)
+    attributes = {"num_heads": heads} | options
+    tolerance = 2e-6 * max(1.0, float(np.abs(y).max()))
+    return _case("HallucinatedAttention", name, description, attributes, inputs, {"y": y}, tolerance)
+
+
+def _image(name: str, description: str, height: int, width: int, **options) -> Case:
+    y, x = np.mgrid[0:height, 0:width]
+    noise = np.random.default_rng(height * 1000 + width).integers(0, 256, (height, width, 3))
+    # Edges of full contrast, so that the filter overshoots and is clipped.
+    image = np.where(((x // 9 + y // 7) % 3 == 0)[..., None], 255, noise).astype(np.uint8)
+    image = image[..., 0] if options.get("layout") == "nv12" else image
+    tensor = image_to_tensor.reference(image, **options)
+    return _case("ImageToTensor", name, description, options, {"image": image}, {"tensor": tensor}, 0)
 
 
 def _top_k(
@@ -373,6 +406,26 @@ def cases() -> list[Case]:
             prefix_tokens=2,
         ),
         _half(_scores("half", "times the value norm", value_norm=1, half=True)),
+        _hallucinated("mix", "two maps computed, two mixed from them"),
+        _hallucinated("mix-conv", "mixed and convolved", dw_kernel=3),
+        _hallucinated("conv-only", "each made map is one real map convolved", mix=False, dw_kernel=3),
+        _hallucinated("factor", "a convolution of one tap, three maps made from two", made=3, dw_kernel=1),
+        _hallucinated("logits", "made before the softmax", dw_kernel=3, stage="pre_softmax"),
+        _hallucinated("row-sum", "rows sum to 1 again", dw_kernel=3, renorm="row_sum", positive=True),
+        _hallucinated("layernorm", "normalised over the made heads", made=3, dw_kernel=3, renorm="layernorm", eps=1e-3),
+        _hallucinated(
+            "odd-width", "a head of 7 channels, batch of 2, two blocks", batch=2, tokens=51, real=3, dim=7, dw_kernel=3
+        ),
+        _hallucinated("one-token", "the neighbours of a single token are padding", tokens=1, dw_kernel=3),
+        _image("reduced", "the long side keeps the aspect ratio, the centre is cropped", 37, 53, size=16),
+        _image("cropped", "an odd margin, ImageNet's means", 45, 20, size=20, crop=(15, 17), mean=_MEAN, std=_STD),
+        _image("enlarged", "both sides enlarged", 7, 5, size=12),
+        _image("one-pixel", "one pixel fills the tensor", 1, 1, size=4),
+        _image("tall", "taller than twice its width", 90, 31, size=9),
+        _image("bilinear", "the other filter", 37, 53, size=16, interpolation="bilinear"),
+        _image("nearest", "no filter", 37, 53, size=16, interpolation="nearest"),
+        _image("nv12", "a camera's picture, video range", 54, 50, size=15, layout="nv12"),
+        _image("nv12-full", "a camera's picture, full range, tall", 96, 24, size=9, layout="nv12", range="full"),
         _top_k("half", "half of the patches, batch of 2", random, 8, width=5),
         _top_k("ties", "equal scores: the lower index wins", ties, 3, width=3),
         _top_k("not-numbers", "NaN ranks below -inf", odd, 5, width=3),
@@ -450,6 +503,10 @@ def _model(case: Case) -> bytes:
     return graph.model().SerializeToString(deterministic=True)
 
 
+def _text(value: int | float | str | tuple) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 def write(folder: Path) -> None:
     """Replace the cases below `folder`."""
     for case in cases():
@@ -457,7 +514,7 @@ def write(folder: Path) -> None:
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
         lines = [f"operator={case.operator}", f"description={case.description}", f"tolerance={case.tolerance:.3g}"]
-        lines += [f"attr.{name}={value}" for name, value in sorted(case.attributes.items())]
+        lines += [f"attr.{name}={_text(value)}" for name, value in sorted(case.attributes.items())]
         for kind, arrays in (("input", case.inputs), ("output", case.outputs)):
             for name, array in arrays.items():
                 lines.append(f"{kind}.{name}={array.dtype.name}[{','.join(map(str, array.shape))}]")

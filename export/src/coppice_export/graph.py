@@ -14,7 +14,12 @@ OPERATOR_VERSION = 1
 OPSET = 20
 IR_VERSION = 10
 
-_TYPES = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64, "float16": TensorProto.FLOAT16}
+_TYPES = {
+    "float16": TensorProto.FLOAT16,
+    "float32": TensorProto.FLOAT,
+    "int64": TensorProto.INT64,
+    "uint8": TensorProto.UINT8,
+}
 
 
 class Graph:

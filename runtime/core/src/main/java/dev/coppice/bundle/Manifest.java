@@ -28,7 +28,8 @@ record Manifest(
   static final int FORMAT = 1;
   static final int OPERATOR_VERSION = 1;
   static final String RUNTIME_VERSION = "0.1.0";
-  private static final Set<String> OPERATORS = Set.of("LinearAttention", "TokenAttention", "TokenScores", "TopKTokens");
+  private static final Set<String> OPERATORS = Set.of("HallucinatedAttention", "ImageToTensor", "LinearAttention", "MergeTokens",
+      "PatchMerger", "SampleTokens", "ThresholdTokens", "TokenAttention", "TokenScores", "TopKTokens");
   private static final int MOST_TOKENS = 1 << 20;
   private static final long MOST_FILE_BYTES = 1L << 30;
 

@@ -103,6 +103,9 @@ record GoldenCase(Path folder, double tolerance, Map<String, OperatorSession.Val
       bytes.asLongBuffer().get(data);
       return new OperatorSession.Value(data, shape);
     }
+    if (type.startsWith("uint8")) {
+      return new OperatorSession.Value(bytes.array(), shape);
+    }
     if (type.startsWith("float16")) {
       short[] data = new short[bytes.remaining() / Short.BYTES];
       bytes.asShortBuffer().get(data);

@@ -7,6 +7,7 @@ import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtLoggingLevel;
 import ai.onnxruntime.OrtSession;
 import dev.coppice.ops.OperatorLibrary;
+import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
 import java.nio.ShortBuffer;
@@ -28,7 +29,7 @@ final class OperatorSession implements AutoCloseable {
     }
   }
 
-  /** A value of an input; the data is float[], long[], or short[] with the bits of float16. */
+  /** A value of an input; the data is float[], long[], byte[] of uint8, or short[] with the bits of float16. */
   record Value(Object data, long... shape) {}
 
   static Value floats(float[] data, long... shape) {
@@ -65,6 +66,9 @@ final class OperatorSession implements AutoCloseable {
   }
 
   private OnnxTensor tensor(Value value) throws OrtException {
+    if (value.data() instanceof byte[] bytes) {
+      return OnnxTensor.createTensor(environment, ByteBuffer.wrap(bytes), value.shape(), OnnxJavaType.UINT8);
+    }
     if (value.data() instanceof short[] halves) {
       return OnnxTensor.createTensor(environment, ShortBuffer.wrap(halves), value.shape(), OnnxJavaType.FLOAT16);
     }
