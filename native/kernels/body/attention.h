@@ -180,7 +180,6 @@ struct PairTile {
 #if COPPICE_LANES > 1
 typedef float Quad __attribute__((vector_size(16)));
 typedef float UnalignedQuad __attribute__((vector_size(16), aligned(4), may_alias));
-typedef uint32_t QuadBits __attribute__((vector_size(16)));
 inline Quad load_quad(const float* p) { return *reinterpret_cast<const UnalignedQuad*>(p); }
 inline void store_quad(float* p, Quad q) { *reinterpret_cast<UnalignedQuad*>(p) = q; }
 // out[i * width + r] = rows[r * dim + i] for four rows.
@@ -188,12 +187,12 @@ inline void transpose_four(const float* rows, size_t dim, size_t width, float* o
   size_t i = 0;
   for (; i + 4 <= dim; i += 4) {
     const Quad a = load_quad(rows + i), b = load_quad(rows + dim + i), c = load_quad(rows + 2 * dim + i), d = load_quad(rows + 3 * dim + i);
-    const Quad ab_low = __builtin_shuffle(a, b, QuadBits{0, 4, 1, 5}), ab_high = __builtin_shuffle(a, b, QuadBits{2, 6, 3, 7});
-    const Quad cd_low = __builtin_shuffle(c, d, QuadBits{0, 4, 1, 5}), cd_high = __builtin_shuffle(c, d, QuadBits{2, 6, 3, 7});
-    store_quad(out + i * width, __builtin_shuffle(ab_low, cd_low, QuadBits{0, 1, 4, 5}));
-    store_quad(out + (i + 1) * width, __builtin_shuffle(ab_low, cd_low, QuadBits{2, 3, 6, 7}));
-    store_quad(out + (i + 2) * width, __builtin_shuffle(ab_high, cd_high, QuadBits{0, 1, 4, 5}));
-    store_quad(out + (i + 3) * width, __builtin_shuffle(ab_high, cd_high, QuadBits{2, 3, 6, 7}));
+    const Quad ab_low = COPPICE_SHUFFLE(a, b, 0, 4, 1, 5), ab_high = COPPICE_SHUFFLE(a, b, 2, 6, 3, 7);
+    const Quad cd_low = COPPICE_SHUFFLE(c, d, 0, 4, 1, 5), cd_high = COPPICE_SHUFFLE(c, d, 2, 6, 3, 7);
+    store_quad(out + i * width, COPPICE_SHUFFLE(ab_low, cd_low, 0, 1, 4, 5));
+    store_quad(out + (i + 1) * width, COPPICE_SHUFFLE(ab_low, cd_low, 2, 3, 6, 7));
+    store_quad(out + (i + 2) * width, COPPICE_SHUFFLE(ab_high, cd_high, 0, 1, 4, 5));
+    store_quad(out + (i + 3) * width, COPPICE_SHUFFLE(ab_high, cd_high, 2, 3, 6, 7));
   }
   for (; i < dim; ++i) {
     for (size_t r = 0; r < 4; ++r) out[i * width + r] = rows[r * dim + i];

@@ -35,15 +35,29 @@ inline void store_part(float* p, Vec v, size_t n) {
   __builtin_memcpy(p, all, n * sizeof(float));
 }
 
+// Lanes of four-lane vectors a, then b, by number.
+#if defined(__clang__)
+#define COPPICE_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+typedef uint32_t QuadBits __attribute__((vector_size(16)));
+#define COPPICE_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, QuadBits{__VA_ARGS__})
+#endif
+
 #if COPPICE_LANES == 1
 inline float sum(Vec v) { return v; }
 #else
 // In halves, so that the additions of several rows overlap.
 template <size_t Step>
 inline Vec fold(Vec v) {
+#if defined(__clang__)
+  Vec turned{};
+  for (size_t i = 0; i < kLanes; ++i) turned[i] = v[(i + Step) % kLanes];
+  v += turned;
+#else
   Bits other{};
   for (size_t i = 0; i < kLanes; ++i) other[i] = static_cast<uint32_t>((i + Step) % kLanes);
   v += __builtin_shuffle(v, other);
+#endif
   if constexpr (Step > 1) v = fold<Step / 2>(v);
   return v;
 }
