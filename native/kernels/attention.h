@@ -70,7 +70,7 @@ struct Kernels {
   void (*quadratic_rows)(const Attention&, const LinearForm&, size_t head, size_t row_begin, size_t row_end, float* worker);
 
   // softmax(scale q k^T + key_weight) v for query rows begin..end. class_row: [tokens], receives token 0's attention if the
-  // range holds it; may be null. statistics: this head's, for `received`; its pointers may be null.
+  // range holds it, so that no two calls may share it where token 0 has several rows; may be null. statistics: this head's, for `received`; its pointers may be null.
   void (*softmax_rows)(const Attention&, float scale, size_t head, size_t row_begin, size_t row_end, float* class_row,
                        const RowStatistics& statistics, float* worker);
   // out[j] += the attention that keys begin..end get from all rows, out: [tokens].

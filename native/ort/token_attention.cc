@@ -63,12 +63,12 @@ void TokenAttention::compute(Ort::KernelContext& context) {
   float* head_scores = scratch.take(items * p.tokens);
   float* statistics = scratch.take(received ? items * 2 * rows : 0);
   std::vector<Attention> batch;
-  bool class_row_asked = true;
+  std::vector<size_t> class_at;  // each item's first row of token 0: of its tiles only this one's may write the class row
   for (size_t b = 0; b < p.batch; ++b) {
     const int64_t* index = query_index ? query_index->integers() + b * rows : nullptr;
     batch.push_back({p.item(b), p.tokens, p.heads, p.dim, rows, index, log_sizes(size, b, p.tokens, scratch.take(p.tokens)),
                      y + b * rows * p.width()});
-    if (index && std::find(index, index + rows, 0) == index + rows) class_row_asked = false;
+    class_at.push_back(index ? static_cast<size_t>(std::find(index, index + rows, 0) - index) : 0);
   }
   float* workers = scratch.take(worker_limit() * need.worker);
   auto statistics_of = [&](size_t item) {
@@ -77,8 +77,10 @@ void TokenAttention::compute(Ort::KernelContext& context) {
 
   const RowTiles tiles(rows, kernels.lanes);
   parallel(context, items * tiles.count, [&](size_t task, size_t worker) {
-    const size_t item = task / tiles.count, tile = task % tiles.count;
-    kernels.softmax_rows(batch[item / p.heads], scale, item % p.heads, tiles.begin(tile), tiles.end(tile), class_row ? head_scores + item * p.tokens : nullptr,
+    const size_t item = task / tiles.count, b = item / p.heads;
+    const size_t begin = tiles.begin(task % tiles.count), end = tiles.end(task % tiles.count);
+    const bool holds_class = class_row && begin <= class_at[b] && class_at[b] < end;
+    kernels.softmax_rows(batch[b], scale, item % p.heads, begin, end, holds_class ? head_scores + item * p.tokens : nullptr,
                          statistics_of(item), workers + worker * need.worker);
   });
   if (scores == nullptr) return;
@@ -90,9 +92,10 @@ void TokenAttention::compute(Ort::KernelContext& context) {
       kernels.received(batch[item / p.heads], scale, item % p.heads, begin, end, statistics_of(item), head_scores + item * p.tokens,
                        workers + worker * need.worker);
     });
-  } else if (!class_row_asked) {
+  } else {
     for (size_t item = 0; item < items; ++item) {
-      kernels.class_attention(batch[item / p.heads], scale, item % p.heads, false, head_scores + item * p.tokens);
+      const size_t b = item / p.heads;
+      if (class_at[b] == rows) kernels.class_attention(batch[b], scale, item % p.heads, false, head_scores + item * p.tokens);
     }
   }
   for (size_t b = 0; b < p.batch; ++b) {

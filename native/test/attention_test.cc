@@ -171,6 +171,14 @@ TEST_P(Body, SoftmaxShouldGiveTheClassRowOnlyWhereItIsAsked) {
   EXPECT_TRUE(std::all_of(class_rows.begin(), class_rows.end(), [](float x) { return std::isnan(x); }));
 }
 
+TEST_P(Body, SoftmaxShouldGiveTheClassRowOfARepeatedQuery) {
+  Problem p = random_problem(9, 1, 8, 22);
+  p.query_index = {3, 0, 4, 0};
+  std::vector<float> class_rows;
+  run_softmax(kernels(), p, 1, &class_rows);
+  EXPECT_TRUE(close(class_rows, class_reference(p, 1, false)));
+}
+
 TEST_P(Body, FiveWavesShouldEqualTheirSum) {
   Problem p = with_queries(random_problem(70, 2, 12, 17));
   p.query_wave = normal(5 * p.tokens, 18);

@@ -348,6 +348,9 @@ void softmax_rows(const Attention& a, float scale, size_t head, size_t row_begin
   const size_t first_end = kTokenBlock < a.tokens ? kTokenBlock : a.tokens;
   // One block holds all keys, or the shifts have been raised to the maximum of all.
   bool exact = first_end == a.tokens, redone = false;
+  // Of several rows of token 0 the first gives the class row.
+  size_t class_at = class_row ? 0 : t.rows;
+  while (class_at < t.rows && row_token(a, row_begin + class_at) != 0) ++class_at;
   raise_shift(a, t, head, 0, first_end, true);
   for (;;) {
     for (size_t begin = 0; begin < a.tokens; begin += kTokenBlock) {
@@ -360,10 +363,7 @@ void softmax_rows(const Attention& a, float scale, size_t head, size_t row_begin
       if (end == a.tokens) {
         for (size_t r = 0; r < t.rows; ++r) factor[r] = 1 / t.sum[r];
       }
-      for (size_t r = 0; r < t.rows && class_row; ++r) {
-        if (row_token(a, row_begin + r) != 0) continue;
-        for (size_t j = begin; j < end; ++j) class_row[j] = t.weights[(j - begin) * t.width + r];
-      }
+      for (size_t j = begin; j < end && class_at < t.rows; ++j) class_row[j] = t.weights[(j - begin) * t.width + class_at];
       mix_values(a, t, head, row_begin, begin, end, factor);
     }
     bool fits = true;
@@ -375,12 +375,10 @@ void softmax_rows(const Attention& a, float scale, size_t head, size_t row_begin
     }
     for (size_t r = 0; r < t.width; r += kLanes) store(t.sum + r, splat(0));
   }
-  for (size_t r = 0; r < t.rows; ++r) {
-    if (class_row && row_token(a, row_begin + r) == 0) scaled(class_row, a.tokens, factor[r], class_row);
-    if (statistics.shift) {
-      statistics.shift[row_begin + r] = t.shift[r];
-      statistics.sum[row_begin + r] = t.sum[r];
-    }
+  if (class_at < t.rows) scaled(class_row, a.tokens, factor[class_at], class_row);
+  for (size_t r = 0; r < t.rows && statistics.shift; ++r) {
+    statistics.shift[row_begin + r] = t.shift[r];
+    statistics.sum[row_begin + r] = t.sum[r];
   }
 }
 
