@@ -2,6 +2,8 @@
 #include <gnu/libc-version.h>
 #include <jni.h>
 
+#include <exception>
+
 #include "../kernels/isa.h"
 
 namespace {
@@ -11,16 +13,33 @@ constexpr jint kAbi = 1;
 
 jint abi(JNIEnv*, jclass) { return kAbi; }
 
+void throw_new(JNIEnv* env, const char* type, const char* message) {
+  const jclass exception = env->FindClass(type);
+  if (exception != nullptr) env->ThrowNew(exception, message);
+}
+
+// Null, and a Java exception under way, where there is no memory to make the choice: C++'s must not cross into Java.
+const coppice::Choice* choice(JNIEnv* env) noexcept {
+  try {
+    return &coppice::kernel_choice();
+  } catch (const std::exception&) {
+    throw_new(env, "java/lang/OutOfMemoryError", "libcoppice_ops: no memory to choose an instruction set");
+    return nullptr;
+  }
+}
+
 jstring isa(JNIEnv* env, jclass) {
-  const coppice::Choice& choice = coppice::kernel_choice();
-  if (choice.chosen != nullptr) return env->NewStringUTF(choice.chosen->isa);
-  const jclass illegal_state = env->FindClass("java/lang/IllegalStateException");
-  if (illegal_state != nullptr) env->ThrowNew(illegal_state, choice.refusal.c_str());
+  const coppice::Choice* const made = choice(env);
+  if (made == nullptr) return nullptr;
+  if (made->chosen != nullptr) return env->NewStringUTF(made->chosen->isa);
+  throw_new(env, "java/lang/IllegalStateException", made->refusal.c_str());
   return nullptr;
 }
 
 jobjectArray isas(JNIEnv* env, jclass) {
-  const coppice::Kernels* const* kernels = coppice::kernel_choice().runnable;
+  const coppice::Choice* const made = choice(env);
+  if (made == nullptr) return nullptr;
+  const coppice::Kernels* const* kernels = made->runnable;
   jsize count = 0;
   while (kernels[count] != nullptr) ++count;
   const jclass string = env->FindClass("java/lang/String");

@@ -16,12 +16,13 @@ bool has_other_type(const Ort::ConstKernelInfo& info, const char* name) {
   int64_t integer;
   float number;
   size_t length = 0;
+  bool found = false;
   for (OrtStatus* status : {api.KernelInfoGetAttribute_int64(info, name, &integer), api.KernelInfoGetAttribute_float(info, name, &number),
                             api.KernelInfoGetAttribute_string(info, name, nullptr, &length)}) {
-    if (status == nullptr) return true;
+    found = found || status == nullptr;
     api.ReleaseStatus(status);
   }
-  return false;
+  return found;
 }
 
 bool present(const Ort::ConstKernelInfo& info, const char* name, OrtStatus* status, const char* type) {
@@ -130,23 +131,37 @@ std::optional<Input> token_sizes(Ort::KernelContext& context, size_t number, con
   return size;
 }
 
+namespace {
+
+// An allocator that the application registered may give null where ONNX Runtime's own throws.
+void* memory_of(Ort::UnownedValue& value, size_t count) {
+  void* const memory = value.GetTensorMutableRawData();
+  if (memory == nullptr && count > 0) throw std::bad_alloc();
+  return memory;
+}
+
+}  // namespace
+
 int64_t* integer_output(Ort::KernelContext& context, size_t number, const std::vector<int64_t>& shape) {
   if (number >= context.GetOutputCount()) return nullptr;
   Ort::UnownedValue value = context.GetOutput(number, shape);
-  return value == nullptr ? nullptr : value.GetTensorMutableData<int64_t>();
+  if (value == nullptr) return nullptr;
+  return static_cast<int64_t*>(memory_of(value, value.GetTensorTypeAndShapeInfo().GetElementCount()));
 }
 
 FloatOutput::FloatOutput(Ort::KernelContext& context, size_t number, const std::vector<int64_t>& shape) {
   if (number >= context.GetOutputCount()) return;
   Ort::UnownedValue value = context.GetOutput(number, shape);
   if (value == nullptr) return;
+  used_ = true;
   const Ort::TensorTypeAndShapeInfo info = value.GetTensorTypeAndShapeInfo();
+  void* const memory = memory_of(value, info.GetElementCount());
   if (info.GetElementType() == kHalf) {
     wide_.resize(info.GetElementCount());
     data_ = wide_.data();
-    half_ = static_cast<uint16_t*>(value.GetTensorMutableRawData());
+    half_ = static_cast<uint16_t*>(memory);
   } else {
-    data_ = static_cast<float*>(value.GetTensorMutableRawData());
+    data_ = static_cast<float*>(memory);
   }
 }
 

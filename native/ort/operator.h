@@ -6,6 +6,7 @@
 #undef ORT_API_MANUAL_INIT
 
 #include <atomic>
+#include <cstdio>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,22 +28,29 @@ inline std::string shape_text(const std::vector<int64_t>& shape) {
   return text + "]";
 }
 
-// Runs `body` and turns whatever it throws into a status: no exception leaves the library.
+// Runs `body` and turns whatever it throws into a status: no exception leaves the library, not even for want of the memory that
+// a sentence takes.
 template <class Body>
 OrtStatusPtr guarded(const char* name, Body body) noexcept {
   const OrtApi& api = Ort::GetApi();
+  char text[256];
   try {
-    body();
-    return nullptr;
-  } catch (const Refusal& refusal) {
-    return api.CreateStatus(ORT_INVALID_ARGUMENT, (std::string(name) + ": " + refusal.message).c_str());
-  } catch (const Ort::Exception& error) {
-    return api.CreateStatus(error.GetOrtErrorCode(), error.what());
+    try {
+      body();
+      return nullptr;
+    } catch (const Refusal& refusal) {
+      return api.CreateStatus(ORT_INVALID_ARGUMENT, (std::string(name) + ": " + refusal.message).c_str());
+    } catch (const Ort::Exception& error) {
+      return api.CreateStatus(error.GetOrtErrorCode(), error.what());
+    }
+  } catch (const std::bad_alloc&) {
+    std::snprintf(text, sizeof(text), "%s: out of memory", name);
   } catch (const std::exception& error) {
-    return api.CreateStatus(ORT_FAIL, (std::string(name) + ": " + error.what()).c_str());
+    std::snprintf(text, sizeof(text), "%s: %s", name, error.what());
   } catch (...) {
-    return api.CreateStatus(ORT_FAIL, name);
+    std::snprintf(text, sizeof(text), "%s: failed for an unknown reason", name);
   }
+  return api.CreateStatus(ORT_FAIL, text);
 }
 
 // An input tensor, read only. Moves, as `data` may point into what it owns.
@@ -164,10 +172,13 @@ class FloatOutput {
   FloatOutput(const FloatOutput&) = delete;
   FloatOutput& operator=(const FloatOutput&) = delete;
 
-  // Null where the graph does not use the output.
+  // Whether the graph uses the output.
+  bool used() const { return used_; }
+  // Null where it does not, and where the tensor is empty.
   float* data() const { return data_; }
 
  private:
+  bool used_ = false;
   float* data_ = nullptr;
   uint16_t* half_ = nullptr;
   std::vector<float> wide_;

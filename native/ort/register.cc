@@ -44,9 +44,10 @@ const Ort::CustomOpDomain& domain() {
 extern "C" __attribute__((visibility("default"))) OrtStatus* RegisterCustomOps(OrtSessionOptions* options, const OrtApiBase* base) {
   const OrtApi* api = base->GetApi(ORT_API_VERSION);
   if (api == nullptr) {
-    const std::string message = "libcoppice_ops needs ONNX Runtime 1." + std::to_string(ORT_API_VERSION) + " or newer, found " +
-                                base->GetVersionString() + "; use a newer ONNX Runtime.";
-    return base->GetApi(1)->CreateStatus(ORT_FAIL, message.c_str());
+    char message[160];
+    std::snprintf(message, sizeof(message), "libcoppice_ops needs ONNX Runtime 1.%d or newer, found %s; use a newer ONNX Runtime.", ORT_API_VERSION,
+                  base->GetVersionString());
+    return base->GetApi(1)->CreateStatus(ORT_FAIL, message);
   }
   static const bool initialised = [&] {
     Ort::InitApi(api);

@@ -41,10 +41,10 @@ void TopKTokens::compute(Ort::KernelContext& context) {
   const FloatOutput gathered(context, 1, {scores.shape[0], as_dimension(rows), x ? x->shape[2] : 1});
   const FloatOutput summed(context, 2, {scores.shape[0], as_dimension(rows)});
   float *const y = gathered.data(), *const kept_size = summed.data();
-  if (y && !x) {
+  if (gathered.used() && !x) {
     refuse("output y needs input x of shape [" + std::to_string(batch) + "," + std::to_string(tokens) + ",D]; connect it or leave y out.");
   }
-  if (kept_size && !size) refuse("output kept_size needs input size of shape " + shape_text(scores.shape) + "; connect it or leave kept_size out.");
+  if (summed.used() && !size) refuse("output kept_size needs input size of shape " + shape_text(scores.shape) + "; connect it or leave kept_size out.");
 
   std::vector<uint32_t> order(patches);
   for (size_t b = 0; b < batch; ++b) {

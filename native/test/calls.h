@@ -1,0 +1,67 @@
+// A call of each operator that takes every path with memory of its own.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "node.h"
+#include "problem.h"
+
+namespace coppice::test {
+
+struct Call {
+  std::string name;
+  Node node;
+
+  friend void PrintTo(const Call& call, std::ostream* out) { *out << call.name; }
+};
+
+inline Argument tensor(const std::string& name, const std::vector<int64_t>& shape, ONNXTensorElementDataType type = kFloat) {
+  size_t count = 1;
+  for (const int64_t n : shape) count *= static_cast<size_t>(n);
+  const std::vector<float> values = normal(count, 1);
+  return type == kHalf ? halves(name, shape, values) : floats(name, shape, values);
+}
+
+// Every operator on `tokens` tokens of two heads of eight features; outputs in the same type.
+inline std::vector<Call> calls(int64_t tokens, ONNXTensorElementDataType type) {
+  const std::string suffix = type == kHalf ? "_half" : "";
+  const std::vector<int64_t> one_row(static_cast<size_t>(1), 0);
+  std::vector<int64_t> places(static_cast<size_t>(tokens));
+  for (size_t i = 0; i < places.size(); ++i) places[i] = static_cast<int64_t>(i);
+  std::vector<float> twos(places.size(), 2);
+  const Argument qkv = tensor("qkv", {1, tokens, 48}, type), scores = tensor("scores", {1, tokens}, type), x = tensor("x", {1, tokens, 16}, type);
+  const Argument size = type == kHalf ? halves("size", {1, tokens}, twos) : floats("size", {1, tokens}, twos);
+  const Attribute heads{"num_heads", int64_t{2}};
+  const auto text = [](const char* name, const char* value) { return Attribute{name, std::string(value)}; };
+  return {
+      {"LinearAttention" + suffix, {"LinearAttention", {heads}, {qkv}, {{"y", type}}}},
+      {"LinearAttention_cos1d" + suffix,
+       {"LinearAttention",
+        {heads, text("reweight", "cos1d"), text("feature_map", "relu_pow3"), text("order", "linear")},
+        {qkv, {}, integers("positions", {1, tokens}, places), size},
+        {{"y", type}}}},
+      {"LinearAttention_cos2d" + suffix,
+       {"LinearAttention",
+        {heads, text("reweight", "cos2d"), {"grid", int64_t{64}}, text("order", "quadratic")},
+        {qkv, integers("query_index", {1, 1}, one_row)},
+        {{"y", type}}}},
+      {"TokenAttention" + suffix, {"TokenAttention", {heads}, {qkv, {}, size}, {{"y", type}}}},
+      {"TokenAttention_cls" + suffix, {"TokenAttention", {heads, text("score", "cls_value_norm")}, {qkv}, {{"y", type}, {"scores", type}}}},
+      {"TokenAttention_received" + suffix, {"TokenAttention", {heads, text("score", "received")}, {qkv}, {{"y", type}, {"scores", type}}}},
+      {"TokenScores" + suffix, {"TokenScores", {heads, {"value_norm", int64_t{1}}}, {qkv, size}, {{"scores", type}}}},
+      {"TopKTokens" + suffix,
+       {"TopKTokens",
+        {{"fuse_pruned", int64_t{1}}},
+        {scores, integers("count", {}, {tokens / 2}), x, size},
+        {{"index", kInt64}, {"y", type}, {"kept_size", type}}}},
+  };
+}
+
+inline std::vector<Call> calls(int64_t tokens) {
+  std::vector<Call> all = calls(tokens, kFloat), half = calls(tokens, kHalf);
+  all.insert(all.end(), half.begin(), half.end());
+  return all;
+}
+
+}  // namespace coppice::test

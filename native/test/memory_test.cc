@@ -1,0 +1,147 @@
+// The memory an operator takes: refused at every place where it asks, and bounded by what the sizes of the call allow.
+#include <gtest/gtest.h>
+
+#include "allocations.h"
+#include "calls.h"
+#include "bodies.h"
+
+namespace coppice::test {
+namespace {
+
+std::string call_name(const testing::TestParamInfo<Call>& info) { return info.param.name; }
+
+class NoMemory : public testing::TestWithParam<Call> {
+ protected:
+  // Calls with the n-th allocation refused, n = 1, 2, ..., until nothing is left to refuse; every call but that must end in a status.
+  template <class Try>
+  void each_allocation(bool and_later, Try attempt) {
+    for (size_t n = 1;; ++n) {
+      Outcome outcome;
+      bool refused;
+      {
+        const Watch watch({n, and_later});
+        outcome = attempt();
+        refused = watch.refused();
+      }
+      if (!refused) {
+        EXPECT_EQ(outcome.code, ORT_OK) << outcome.message;
+        EXPECT_GT(n, 1u) << "the library took no memory at all";
+        return;
+      }
+      ASSERT_NE(outcome.code, ORT_OK) << "allocation " << n;
+      ASSERT_NE(outcome.message.find("out of memory"), std::string::npos) << "allocation " << n << ": " << outcome.message;
+    }
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(, NoMemory, testing::ValuesIn(calls(20)), call_name);
+
+TEST_P(NoMemory, ShouldEndACallInAStatus) {
+  const Node& node = GetParam().node;
+  NodeSession session(node);
+  for (const bool and_later : {false, true}) {
+    each_allocation(and_later, [&] { return session.run(node); });
+  }
+}
+
+TEST_P(NoMemory, ShouldEndTheMakingOfASessionInAStatus) {
+  for (const bool and_later : {false, true}) {
+    each_allocation(and_later, [&] {
+      const NodeSession session(GetParam().node);
+      return Outcome{session.made().code, session.made().message, {}};
+    });
+  }
+}
+
+TEST_P(NoMemory, ShouldEndARefusalInAStatus) {
+  Node node = GetParam().node;
+  NodeSession session(node);
+  node.inputs[0].shape = {1, 1, 1, static_cast<int64_t>(node.inputs[0].bytes.size() / (node.inputs[0].type == kHalf ? 2 : 4))};
+  for (size_t n = 1; n < 100; ++n) {
+    const Watch watch({n, true});
+    const Outcome outcome = session.run(node);
+    ASSERT_NE(outcome.code, ORT_OK);
+    if (!watch.refused()) break;
+  }
+}
+
+// The application's own allocator for tensors, which gives null at its n-th call.
+struct Outputs : OrtAllocator {
+  size_t left = 0;
+  bool refused = false;
+
+  Outputs() : OrtAllocator{} {
+    version = 16;  // before Reserve
+    Alloc = [](OrtAllocator* self, size_t bytes) -> void* {
+      auto& outputs = *static_cast<Outputs*>(self);
+      if (outputs.left > 0 && --outputs.left == 0) return outputs.refused = true, nullptr;
+      return std::malloc(bytes);
+    };
+    Free = [](OrtAllocator*, void* memory) { std::free(memory); };
+    Info = [](const OrtAllocator*) -> const OrtMemoryInfo* {
+      static const auto info = Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeDefault);
+      return info;
+    };
+    Ort::ThrowOnError(Ort::GetApi().RegisterAllocator(environment(), this));
+  }
+};
+
+TEST_P(NoMemory, ShouldEndACallWithoutOutputsInAStatus) {
+  static Outputs outputs;
+  const char* const config[][2] = {{"session.use_env_allocators", "1"}, {nullptr, nullptr}};
+  NodeSession session(GetParam().node, config);
+  ASSERT_EQ(session.made().code, ORT_OK) << session.made().message;
+  for (size_t n = 1;; ++n) {
+    outputs.left = n;
+    outputs.refused = false;
+    const Outcome outcome = session.run(GetParam().node);
+    if (!outputs.refused) {
+      EXPECT_EQ(outcome.code, ORT_OK) << outcome.message;
+      EXPECT_GT(n, 1u) << "no output was made by this allocator";
+      return;
+    }
+    ASSERT_NE(outcome.code, ORT_OK) << "output " << n;
+  }
+}
+
+// Bytes that one call takes from operator new and from ONNX Runtime.
+size_t bytes_of(const Node& node) {
+  NodeSession session(node);
+  session.run(node);
+  const Watch watch;
+  EXPECT_EQ(session.run(node).code, ORT_OK);
+  return watch.bytes();
+}
+
+class Scratch : public testing::TestWithParam<Call> {};
+INSTANTIATE_TEST_SUITE_P(, Scratch, testing::ValuesIn(calls(256)), call_name);
+
+// Of N tokens of width D = 16 a call may take 12 N D floats (the widened float16 tensors are 4 N D of them, the rest are waves,
+// weights, statistics and scores), and 256 KiB for each of at most 16 workers: an N x N matrix would be 256 N D floats at 4,096.
+TEST_P(Scratch, ShouldGrowWithTheTokensOnly) {
+  size_t number = 0;
+  const std::vector<Call> all = calls(256);
+  while (all[number].name != GetParam().name) ++number;
+  const size_t few = bytes_of(all[number].node), more = bytes_of(calls(1024)[number].node), many = bytes_of(calls(4096)[number].node);
+  RecordProperty("bytes_at_4096_tokens", static_cast<int>(many));
+  EXPECT_LE(many - more, (more - few) * 4 + 4096) << few << ", " << more << ", " << many;
+  EXPECT_LE(many, size_t{12} * 4096 * 16 * sizeof(float) + size_t{16} * 256 * 1024);
+}
+
+class KernelScratch : public testing::TestWithParam<const Kernels*> {};
+INSTANTIATE_TEST_SUITE_P(, KernelScratch, testing::ValuesIn(bodies()), [](const auto& info) { return std::string(info.param->isa); });
+
+// One head's summary is a matrix of features, a worker's share a few tiles: 64 rows and at most 128 keys beside their features.
+TEST_P(KernelScratch, ShouldBeATileAWorker) {
+  for (const size_t dim : {1, 3, 16, 64, 80, 128, 256}) {
+    for (const size_t waves : {0, 2, 6}) {
+      const AttentionScratch need = GetParam()->scratch(dim, waves);
+      const size_t features = std::max<size_t>(waves, 1) * dim;
+      EXPECT_LE(need.summary, features * (dim + GetParam()->lanes)) << dim << " " << waves;
+      EXPECT_LE(need.worker, 512 * (dim + 32) + 65 * features) << dim << " " << waves;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace coppice::test
