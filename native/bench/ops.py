@@ -7,7 +7,13 @@ import onnx
 
 from coppice_export.config import Attention
 from coppice_export.graph import Graph
-from coppice_export.operators import linear_attention, token_attention, top_k_tokens
+from coppice_export.operators import (
+    hallucinated_attention,
+    image_to_tensor,
+    linear_attention,
+    token_attention,
+    top_k_tokens,
+)
 from report import ROOT, Contest, run
 
 DIM = 64
@@ -27,6 +33,8 @@ NOTES = {
     "com.microsoft.LinearAttention": "update_rule linear, which is causal and has no feature map, no normaliser and no "
     "cosine term: less work than ours and another function, so it cannot replace ours",
     "MatMul": "the same function as LinearAttention in stock operators",
+    "our TokenAttention": "all heads computed: a ratio of 1 / (1 - s) would show the multiply-adds saved, s, as time",
+    "Resize": "the same picture by standard operators, antialiased, in float",
     "TopK, Gather": "the same function as TopKTokens in stock operators",
 }
 
@@ -67,12 +75,13 @@ def _linear_stock(tokens: int, heads: int, form: Attention) -> Graphed:
     return _apart(graph, "Squeeze", [y], list(_random(3, 1, heads, tokens, DIM)))
 
 
-def _token(tokens: int, heads: int) -> Graphed:
+def _token(tokens: int, heads: int, scores: bool = True) -> Graphed:
     width = heads * DIM
     graph, qkv = _packed(tokens, width)
-    y, scores = token_attention.ours(graph, qkv, heads, scores=True)
+    y, score = token_attention.ours(graph, qkv, heads, scores=scores)
     graph.output(y, "float32", [1, tokens, width])
-    graph.output(scores, "float32", [1, tokens])
+    if scores:
+        graph.output(score, "float32", [1, tokens])
     return graph.model().SerializeToString(), {"qkv": _random(1, tokens, 3 * width)}
 
 
@@ -128,6 +137,42 @@ def _top_k(tokens: int, width: int, ours: bool) -> Graphed:
     return graph.model().SerializeToString(), feeds
 
 
+def _hallucinated(tokens: int, heads: int, kernel: int) -> Graphed:
+    """Half of the maps computed, half made from them."""
+    real, rng = heads // 2, np.random.default_rng(0)
+    graph = Graph("bench")
+    qkv = graph.input("qkv", "float32", [1, tokens, (2 * real + heads) * DIM])
+    mix = graph.constant((rng.random((heads - real, real)) / real).astype(np.float32))
+    dw = graph.constant(rng.random((heads - real, kernel, kernel)).astype(np.float32)) if kernel else ""
+    y = hallucinated_attention.ours(graph, qkv, heads, mix, dw, kernel)
+    graph.output(y, "float32", [1, tokens, heads * DIM])
+    return graph.model().SerializeToString(), {"qkv": _random(1, tokens, (2 * real + heads) * DIM)}
+
+
+def _image(ours: bool) -> Graphed:
+    graph, height, width = Graph("bench"), 1080, 1920
+    image = graph.input("image", "uint8", [height, width, 3])
+    if ours:
+        tensor = image_to_tensor.ours(graph, image, 224, (224, 224))
+    else:
+        tensor = image_to_tensor.stock(graph, image, height, width, 224, (224, 224))
+    graph.output(tensor, "float32", [1, 3, 224, 224])
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    return graph.model().SerializeToString(), {"image": pixels}
+
+
+def _others() -> list[Contest]:
+    found = []
+    for tokens in (197, 1025):
+        rivals, shape = {"our TokenAttention": _token(tokens, 6, scores=False)}, f"N={tokens} H=6 of which 3 made"
+        for name, kernel in (("mix", 0), ("mix and 3x3", 3)):
+            found.append(
+                Contest(f"HallucinatedAttention {name}", shape, _hallucinated(tokens, 6, kernel), dict(rivals))
+            )
+    found.append(Contest("ImageToTensor", "1920x1080 to 224x224", _image(ours=True), {"Resize": _image(ours=False)}))
+    return found
+
+
 def _contests(tokens: int, heads: int) -> list[Contest]:
     width, shape = heads * DIM, f"N={tokens} H={heads} d={DIM}"
     softmax = {"MultiHeadAttention": _softmax_rival(tokens, heads), "MatMul, Softmax": _plain_softmax(tokens, heads)}
@@ -146,4 +191,5 @@ def _contests(tokens: int, heads: int) -> list[Contest]:
 
 if __name__ == "__main__":
     contests = [contest for shape in SHAPES for contest in _contests(*shape)]
+    contests += _others()
     run("operators", contests, NOTES, ROOT / "target" / "bench" / "ops.json")
