@@ -9,11 +9,6 @@ inline size_t row_token(const Attention& a, size_t row) {
   return a.query_index ? static_cast<size_t>(a.query_index[row]) : row;
 }
 
-// Values are read in place unless a row's last vector would reach past the buffer; then a block of them is copied into
-// rows of whole vectors.
-inline bool values_in_place(size_t dim) { return dim % kLanes == 0; }
-inline size_t value_row(size_t dim) { return round_up(dim, kLanes); }
-
 // Keys or values worked on at once.
 constexpr size_t kTokenBlock = COPPICE_TOKEN_BLOCK;
 
@@ -398,30 +393,13 @@ void received(const Attention& a, float scale, size_t head, size_t key_begin, si
   }
 }
 
-// x[0..n) = 2^(x - max x); returns the sum.
-inline float powers(float* x, size_t n) {
-  float top = -1e30f;
-  for (size_t i = 0; i < n; ++i) top = x[i] > top ? x[i] : top;
-  Vec total = splat(0);
-  size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    const Vec e = exp2_vec(load(x + i) - splat(top));
-    store(x + i, e);
-    total += e;
-  }
-  float rest = 0;
-  if (i < n) store_part(x + i, exp2_vec(load_part(x + i, n - i) - splat(top)), n - i);
-  for (; i < n; ++i) rest += x[i];
-  return sum(total) + rest;
-}
-
 void class_attention(const Attention& a, float scale, size_t head, bool by_column, float* out) {
   const float* fixed = by_column ? key(a, 0, head) : query(a, 0, head);
   for (size_t j = 0; j < a.tokens; ++j) {
-    out[j] = kLog2E * scale * dot(fixed, by_column ? query(a, j, head) : key(a, j, head), a.dim);
-    if (a.key_weight) out[j] += kLog2E * a.key_weight[j];
+    out[j] = scale * dot(fixed, by_column ? query(a, j, head) : key(a, j, head), a.dim);
+    if (a.key_weight) out[j] += a.key_weight[j];
   }
-  scaled(out, a.tokens, 1 / powers(out, a.tokens), out);
+  scaled(out, a.tokens, 1 / exponentials(out, a.tokens, out), out);
 }
 
 void value_norms(const Attention& a, float* out) {

@@ -30,10 +30,6 @@ struct Tap {
 };
 inline size_t tap_floats(const Hallucination& h) { return (h.real + 9) * (sizeof(Tap) / sizeof(float)) + 1; }
 
-// Values are read in place unless a row's last vector would reach past the buffer; then they are copied into rows of
-// whole vectors.
-inline bool values_in_place(size_t dim) { return dim % kLanes == 0; }
-inline size_t value_row(size_t dim) { return round_up(dim, kLanes); }
 inline size_t packed_head(const Hallucination& h) { return round_up(h.tokens, kPanel) * h.dim; }
 
 HallucinationScratch scratch(const Hallucination& h) {
@@ -62,31 +58,6 @@ void pack_head(const Hallucination& h, size_t head, float* packed) {
     __builtin_memcpy(out, value(h, token, head), h.dim * sizeof(float));
     for (size_t i = h.dim; i < row; ++i) out[i] = 0;
   }
-}
-
-// out[0..n) = exp(x - max x); returns the sum. out may be x.
-inline float exponentials(const float* x, size_t n, float* out) {
-  Vec top = splat(x[0]);
-  size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    const Vec v = load(x + i);
-    top = v > top ? v : top;
-  }
-  float max = lane(top, 0);
-  for (size_t l = 1; l < kLanes; ++l) max = lane(top, l) > max ? lane(top, l) : max;
-  for (; i < n; ++i) max = x[i] > max ? x[i] : max;
-  Vec total = splat(0);
-  for (i = 0; i + kLanes <= n; i += kLanes) {
-    const Vec e = exp_negative(load(x + i) - splat(max));
-    store(out + i, e);
-    total += e;
-  }
-  float rest = 0;
-  if (i < n) {
-    store_part(out + i, exp_negative(load_part(x + i, n - i) - splat(max)), n - i);
-    for (; i < n; ++i) rest += out[i];
-  }
-  return sum(total) + rest;
 }
 
 // out[0..n) = sum of weight * source over the taps; returns its sum. Sources are readable, out is writable, to whole vectors.

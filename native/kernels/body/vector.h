@@ -148,3 +148,29 @@ inline float dot(const float* a, const float* b, size_t n) {
   if (i < n) odd += load_part(a + i, n - i) * load_part(b + i, n - i);
   return sum(even + odd);
 }
+
+// Values are read in place unless a row's last vector would reach past the buffer; then they are copied into rows of whole
+// vectors.
+inline bool values_in_place(size_t dim) { return dim % kLanes == 0; }
+inline size_t value_row(size_t dim) { return round_up(dim, kLanes); }
+
+// out[0..n) = exp(x - max x); returns the sum. out may be x.
+inline float exponentials(const float* x, size_t n, float* out) {
+  // Not -inf: logits of -inf alone would give inf - inf, where the sum of no weights is meant.
+  Vec tops = splat(-1e30f);
+  size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) tops = at_least(load(x + i), tops);
+  float top = lane(tops, 0);
+  for (size_t l = 1; l < kLanes; ++l) top = lane(tops, l) > top ? lane(tops, l) : top;
+  for (; i < n; ++i) top = x[i] > top ? x[i] : top;
+  Vec total = splat(0);
+  for (i = 0; i + kLanes <= n; i += kLanes) {
+    const Vec e = exp_negative(load(x + i) - splat(top));
+    store(out + i, e);
+    total += e;
+  }
+  float rest = 0;
+  if (i < n) store_part(out + i, exp_negative(load_part(x + i, n - i) - splat(top)), n - i);
+  for (; i < n; ++i) rest += out[i];
+  return sum(total) + rest;
+}
