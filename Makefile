@@ -5,10 +5,10 @@ python := target/venv/bin/python
 DEMO_IMAGE ?= docs/images/golf-ball.jpg
 
 .DEFAULT_GOAL := help
-.PHONY: help build native demo test arm64 bench accuracy clean
+.PHONY: help build native demo test arm64 bench bench-arm accuracy clean
 
 help:  ## list the commands
-	@sed -nE 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 build: native  ## build the operator library and the command line
 	@mvn -B -q -ntp package -DskipTests
@@ -33,6 +33,9 @@ bench: build  ## compare with stock ONNX Runtime; writes target/bench/
 	@$(python) native/bench/ops.py
 	@$(python) native/bench/models.py
 	@$(python) native/bench/reductions.py
+
+bench-arm: arm64  ## estimate the speed on 64-bit ARM, compare with the baseline
+	@$(python) native/bench/arm.py
 
 accuracy: build  ## top-1 through Java beside PyTorch on 1,500 photographs
 	@.ci/setup test

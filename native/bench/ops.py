@@ -173,7 +173,7 @@ def _others() -> list[Contest]:
     return found
 
 
-def _contests(tokens: int, heads: int) -> list[Contest]:
+def contests(tokens: int, heads: int = 3) -> list[Contest]:
     width, shape = heads * DIM, f"N={tokens} H={heads} d={DIM}"
     softmax = {"MultiHeadAttention": _softmax_rival(tokens, heads), "MatMul, Softmax": _plain_softmax(tokens, heads)}
     found = []
@@ -190,6 +190,5 @@ def _contests(tokens: int, heads: int) -> list[Contest]:
 
 
 if __name__ == "__main__":
-    contests = [contest for shape in SHAPES for contest in _contests(*shape)]
-    contests += _others()
-    run("operators", contests, NOTES, ROOT / "target" / "bench" / "ops.json")
+    every = [contest for shape in SHAPES for contest in contests(*shape)] + _others()
+    run("operators", every, NOTES, ROOT / "target" / "bench" / "ops.json")
