@@ -2,6 +2,8 @@
 #include <gnu/libc-version.h>
 #include <jni.h>
 
+#include <cstdlib>
+
 #include <exception>
 
 #include "../kernels/isa.h"
@@ -64,6 +66,9 @@ void* pointer(Function* function) {
 }  // namespace
 
 extern "C" JNIEXPORT jint JNICALL JNI_OnLoad(JavaVM* vm, void*) {
+  // ONNX Runtime 1.29 for aarch64 keeps usage records below the home folder unless this is set when it starts, and its Java
+  // switch comes too late. A service's own choice stands.
+  setenv("ORT_DISABLE_TELEMETRY", "1", 0);
   JNIEnv* env = nullptr;
   if (vm->GetEnv(reinterpret_cast<void**>(&env), JNI_VERSION_1_8) != JNI_OK) return JNI_ERR;
   const jclass native_ops = env->FindClass("dev/coppice/ops/NativeOps");

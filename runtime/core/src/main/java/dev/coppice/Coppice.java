@@ -41,8 +41,7 @@ public final class Coppice {
   public static Classifier open(Path bundle, OpenOptions options) {
     Objects.requireNonNull(options, "options");
     Bundle verified = Bundle.read(Objects.requireNonNull(bundle, "bundle"));
-    OrtEngine.version(); // ONNX Runtime comes first: the operator library is made to be loaded beside it
-    OperatorLibrary library = OperatorLibrary.load();
+    OperatorLibrary library = OperatorLibrary.load(); // first: it keeps ONNX Runtime from recording usage
     return new Pipeline(verified, new OrtEngine(verified.modelBytes(), verified.model(), library, options.threads()));
   }
 
@@ -70,8 +69,8 @@ public final class Coppice {
    * @throws dev.coppice.api.NativeException if the operator library cannot be loaded
    */
   public static Diagnostics diagnostics() {
-    String onnxRuntime = OrtEngine.version();
     OperatorLibrary library = OperatorLibrary.load();
+    String onnxRuntime = OrtEngine.version();
     return new Diagnostics(
         System.getProperty("java.version") + " (" + System.getProperty("java.vendor") + ")",
         System.getProperty("os.name") + " " + System.getProperty("os.version") + ", " + System.getProperty("os.arch"),
