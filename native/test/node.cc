@@ -1,6 +1,8 @@
 #include "node.h"
 
+#include <cstdlib>
 #include <cstring>
+#include <thread>
 
 #include "isa.h"
 
@@ -130,11 +132,25 @@ Argument integers(const std::string& name, const std::vector<int64_t>& shape, co
 
 Ort::Env& environment() {
   static Ort::Env made = [] {
+    // Else its thread that reports to the vendor starts here, and allocates while others look for leaks.
+    setenv("ORT_DISABLE_TELEMETRY", "1", 1);
     const Unwatched first;
     Ort::ThreadingOptions threads;
     threads.SetGlobalIntraOpNumThreads(2);
     threads.SetGlobalInterOpNumThreads(1);
     threads.SetGlobalSpinControl(0);
+    // A thread of the pool keeps some bytes too.
+    threads.SetGlobalCustomCreateThreadFn([](void*, OrtThreadWorkerFn work, void* data) {
+      return reinterpret_cast<OrtCustomThreadHandle>(new std::thread([work, data] {
+        const Unwatched always;
+        work(data);
+      }));
+    });
+    threads.SetGlobalCustomJoinThreadFn([](OrtCustomThreadHandle handle) {
+      auto* thread = const_cast<std::thread*>(reinterpret_cast<const std::thread*>(handle));
+      thread->join();
+      delete thread;
+    });
     Ort::Env env(threads, ORT_LOGGING_LEVEL_FATAL, "coppice");
     Ort::SessionOptions options;
     options.DisablePerSessionThreads();
