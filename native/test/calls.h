@@ -26,7 +26,6 @@ inline Argument tensor(const std::string& name, const std::vector<int64_t>& shap
 // Every operator on `tokens` tokens of two heads of eight features; outputs in the same type.
 inline std::vector<Call> calls(int64_t tokens, ONNXTensorElementDataType type) {
   const std::string suffix = type == kHalf ? "_half" : "";
-  const std::vector<int64_t> one_row(static_cast<size_t>(1), 0);
   std::vector<int64_t> places(static_cast<size_t>(tokens));
   for (size_t i = 0; i < places.size(); ++i) places[i] = static_cast<int64_t>(i);
   std::vector<float> twos(places.size(), 2);
@@ -44,10 +43,15 @@ inline std::vector<Call> calls(int64_t tokens, ONNXTensorElementDataType type) {
       {"LinearAttention_cos2d" + suffix,
        {"LinearAttention",
         {heads, text("reweight", "cos2d"), {"grid", int64_t{64}}, text("order", "quadratic")},
-        {qkv, integers("query_index", {1, 1}, one_row)},
+        {qkv, integers("query_index", {1, 1}, {0})},
         {{"y", type}}}},
       {"TokenAttention" + suffix, {"TokenAttention", {heads}, {qkv, {}, size}, {{"y", type}}}},
-      {"TokenAttention_cls" + suffix, {"TokenAttention", {heads, text("score", "cls_value_norm")}, {qkv}, {{"y", type}, {"scores", type}}}},
+      // Token 0 in every tile of rows.
+      {"TokenAttention_cls" + suffix,
+       {"TokenAttention",
+        {heads, text("score", "cls_value_norm")},
+        {qkv, integers("query_index", {1, tokens}, std::vector<int64_t>(places.size(), 0))},
+        {{"y", type}, {"scores", type}}}},
       {"TokenAttention_received" + suffix, {"TokenAttention", {heads, text("score", "received")}, {qkv}, {{"y", type}, {"scores", type}}}},
       {"TokenScores" + suffix, {"TokenScores", {heads, {"value_norm", int64_t{1}}}, {qkv, size}, {{"scores", type}}}},
       {"TopKTokens" + suffix,
