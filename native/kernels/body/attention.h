@@ -384,12 +384,10 @@ void received(const Attention& a, float scale, size_t head, size_t key_begin, si
     const PairTile t = pair_tile(a, row_begin, row_end, 0, worker,
                                  [&](size_t token, float* q) { scaled(query(a, token, head), a.dim, kLog2E * scale, q); });
     float* factor = t.wave;
-    for (size_t r = 0; r < t.width; ++r) {
-      t.shift[r] = r < t.rows ? statistics.shift[row_begin + r] : 0;
-      factor[r] = r < t.rows ? 1 / statistics.sum[row_begin + r] : 0;
-    }
+    for (size_t r = 0; r < t.width; ++r) t.shift[r] = r < t.rows ? statistics.shift[row_begin + r] : 0;
+    for (size_t r = 0; r < t.rows; ++r) factor[r] = 1 / statistics.sum[row_begin + r];
     soften(a, t, head, key_begin, key_end);
-    for (size_t j = key_begin; j < key_end; ++j) out[j] += dot(t.weights + (j - key_begin) * t.width, factor, t.width);
+    for (size_t j = key_begin; j < key_end; ++j) out[j] += dot(t.weights + (j - key_begin) * t.width, factor, t.rows);
   }
 }
 

@@ -97,17 +97,22 @@ inline Vec power_polynomial(Vec r) {
   return p * r + splat(0.693147f);
 }
 
+// 2^x to 2 ulp for x in -126..127; below it gives 2^-126, above 2^127 or more. NaN stays NaN.
+inline Vec exp2_vec(Vec x);
+// e^x for x <= 0, to 2 ulp and one more for each unit of |x|; below -87 it gives about 1e-38. NaN stays NaN.
+inline Vec exp_negative(Vec x);
+
 #if COPPICE_LANES == 16
-// The processor rounds and scales by powers of two itself, with underflow to 0 and overflow to infinity.
+// The processor rounds and scales by powers of two itself, with overflow to infinity.
 inline Vec nearest(Vec x) { return Vec(_mm512_maskz_roundscale_ps(0xffff, __m512(x), _MM_FROUND_TO_NEAREST_INT)); }
-inline Vec power_of_two(Vec n, Vec r) {
-  return Vec(_mm512_maskz_scalef_ps(0xffff, __m512(power_polynomial(r) * r + splat(1.0f)), __m512(n)));
-}
+inline Vec power_of_two(Vec n, Vec r) { return Vec(_mm512_maskz_scalef_ps(0xffff, __m512(power_polynomial(r) * r + splat(1.0f)), __m512(n))); }
 inline Vec exp2_vec(Vec x) {
+  x = at_least(x, splat(-126.0f));
   const Vec n = nearest(x);
   return power_of_two(n, x - n);
 }
 inline Vec exp_negative(Vec x) {
+  x = at_least(x, splat(-87.0f));
   const Vec n = nearest(x * splat(1.44269504f));
   return power_of_two(n, x * splat(1.44269504f) - n);
 }
@@ -122,14 +127,12 @@ inline Vec power_of_two(Vec shifted, Vec r) {
   return (power_polynomial(r) * r) * scale + scale;
 }
 
-// 2^x to 2 ulp for x in -126..127; below it gives 2^-126 or less, above 2^127 or more. NaN stays NaN.
 inline Vec exp2_vec(Vec x) {
   x = at_most(at_least(x, splat(-126.0f)), splat(127.0f));
   const Vec shifted = x + splat(kMagic);
   return power_of_two(shifted, x - (shifted - splat(kMagic)));
 }
 
-// e^x for x <= 0, to 2 ulp and one more for each unit of |x|; below -87 it gives 1e-38 or less. NaN stays NaN.
 inline Vec exp_negative(Vec x) {
   x = at_least(x, splat(-87.0f));
   const Vec shifted = x * splat(1.44269504f) + splat(kMagic);
