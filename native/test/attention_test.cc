@@ -213,6 +213,18 @@ TEST_P(Body, SoftmaxShouldSurviveHugeLogits) {
   EXPECT_TRUE(std::all_of(y.begin(), y.end(), [](float x) { return std::isfinite(x); }));
 }
 
+TEST_P(Body, SoftmaxShouldSurviveOneHugeNegativeLogit) {
+  const Problem p{1, 1, 1, {-1e16f, 1e16f, 2}, {}, {}, {}, {}, {}};
+  EXPECT_EQ(run_softmax(kernels(), p, 1), std::vector<float>{2});
+  EXPECT_EQ(run_class_attention(kernels(), p, 1, false), std::vector<float>{1});
+}
+
+TEST_P(Body, ReceivedAttentionShouldSurviveHugeAddends) {
+  Problem p = random_problem(5, 1, 4, 23);
+  p.key_weight = {0, 200, 0, 200, -200};
+  EXPECT_TRUE(close(run_received(kernels(), p, 1), received_reference(p, 1)));
+}
+
 TEST_P(Body, SoftmaxShouldIgnoreTokensOfSizeZero) {
   Problem p = random_problem(21, 1, 16, 11), without = p;
   p.key_weight.assign(p.tokens, 0);
