@@ -47,7 +47,11 @@ size_t sample_cdf(const Weights& weights, size_t tokens, size_t prefix, double c
 size_t sample_ats(const Weights& weights, size_t tokens, size_t prefix, size_t count, int64_t* index, uint32_t* order, double* sums) {
   const size_t patches = tokens - prefix;
   std::iota(order, order + patches, static_cast<uint32_t>(prefix));
-  std::stable_sort(order, order + patches, [&](uint32_t a, uint32_t b) { return weights[a] < weights[b]; });
+  // Not std::stable_sort, which takes memory.
+  std::sort(order, order + patches, [&](uint32_t a, uint32_t b) {
+    const double x = weights[a], y = weights[b];
+    return x == y ? a < b : x < y;
+  });
   double sum = 0;
   for (size_t i = 0; i < patches; ++i) sums[i] = sum += weights[order[i]];
   const double low = sums[0], range = sums[patches - 1] - low;
