@@ -14,14 +14,12 @@ std::vector<int64_t> any_shape(Draw& draw) {
   return shape;
 }
 
-size_t width(ONNXTensorElementDataType type) { return type == kInt64 ? 8 : type == kFloat ? 4 : 2; }
-
 // Another shape, and as many bytes as it asks for.
 void reshape(Argument& input, std::vector<int64_t> shape) {
   size_t count = 1;
   for (const int64_t n : shape) count *= static_cast<size_t>(n);
   input.shape = std::move(shape);
-  input.bytes.resize(count * width(input.type), '\x3c');
+  input.bytes.resize(count * width_of(input.type), '\x3c');
 }
 
 void spoil(Draw& draw, Node& node) {
@@ -39,7 +37,7 @@ void spoil(Draw& draw, Node& node) {
       for (char& byte : input.bytes) byte = static_cast<char>(draw.number(0, 255));
       return;
     case 3: input = {}; return;
-    case 4: input.type = draw.one_of({kFloat, kHalf, kInt64}); return reshape(input, input.shape);
+    case 4: input.type = draw.one_of({kFloat, kHalf, kInt64, kByte}); return reshape(input, input.shape);
     case 5:
       if (!node.attributes.empty()) {
         const int64_t far = std::numeric_limits<int64_t>::max();

@@ -52,10 +52,9 @@ void expect_one_item(const Input& input, const char* name, bool pad) {
 void RaggedSelection::write(Ort::KernelContext& context, const Scored& s, bool pad) const {
   const size_t rows = pad || s.batch == 0 ? most_ : kept_[0];
   const int64_t row_axis = static_cast<int64_t>(rows);
-  // Without x asked with a width of 1: an empty tensor has no address to tell an output apart from none.
-  const FloatOutput gathered(context, 1, {s.scores.shape[0], row_axis, s.x ? s.x->shape[2] : 1});
+  const FloatOutput gathered(context, 1, {s.scores.shape[0], row_axis, s.x ? s.x->shape[2] : 0});
   float* const y = gathered.data();
-  if (y && !s.x) {
+  if (gathered.used() && !s.x) {
     refuse("output y needs input x of shape [" + std::to_string(s.batch) + "," + std::to_string(s.tokens) + ",D]; connect it or leave y out.");
   }
   int64_t* const index = integer_output(context, 0, {s.scores.shape[0], row_axis});

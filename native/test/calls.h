@@ -33,7 +33,7 @@ inline std::vector<Call> calls(int64_t tokens, ONNXTensorElementDataType type) {
   const Argument size = type == kHalf ? halves("size", {1, tokens}, twos) : floats("size", {1, tokens}, twos);
   const Attribute heads{"num_heads", int64_t{2}};
   const auto text = [](const char* name, const char* value) { return Attribute{name, std::string(value)}; };
-  return {
+  std::vector<Call> all = {
       {"LinearAttention" + suffix, {"LinearAttention", {heads}, {qkv}, {{"y", type}}}},
       {"LinearAttention_cos1d" + suffix,
        {"LinearAttention",
@@ -59,7 +59,30 @@ inline std::vector<Call> calls(int64_t tokens, ONNXTensorElementDataType type) {
         {{"fuse_pruned", int64_t{1}}},
         {scores, integers("count", {}, {tokens / 2}), x, size},
         {{"index", kInt64}, {"y", type}, {"kept_size", type}}}},
+      {"SampleTokens" + suffix,
+       {"SampleTokens", {text("rule", "ats")}, {scores, integers("count", {}, {tokens / 2}), x}, {{"index", kInt64}, {"y", type}, {"kept_count", kInt64}}}},
+      {"ThresholdTokens" + suffix,
+       {"ThresholdTokens", {}, {scores, tensor("threshold", {}, type), x}, {{"index", kInt64}, {"y", type}, {"kept_count", kInt64}}}},
+      {"MergeTokens" + suffix,
+       {"MergeTokens",
+        {},
+        {x, tensor("metric", {1, tokens, 8}, type), integers("count", {}, {tokens / 3}), size},
+        {{"y", type}, {"merged_size", type}, {"group", kInt64}, {"kept_count", kInt64}}}},
+      {"MergeTokens_threshold" + suffix,
+       {"MergeTokens",
+        {heads, text("rule", "threshold")},
+        {x, qkv, {}, {}, tensor("threshold", {}, type)},
+        {{"y", type}, {"merged_size", type}, {"group", kInt64}, {"kept_count", kInt64}}}},
+      {"PatchMerger" + suffix, {"PatchMerger", {{"layer_norm", int64_t{1}}}, {x, tensor("w", {16, 5}, type)}, {{"y", type}}}},
+      {"HallucinatedAttention" + suffix,
+       {"HallucinatedAttention",
+        {{"num_heads", int64_t{4}}, {"dw_kernel", int64_t{3}}, text("renorm", "row_sum")},
+        {tensor("qkv", {1, tokens, 64}, type), tensor("mix", {2, 2}, type), tensor("dw", {2, 3, 3}, type)},
+        {{"y", type}}}},
   };
+  // Pictures become float32 only.
+  if (type == kFloat) all.push_back({"ImageToTensor", {"ImageToTensor", {{"size", int64_t{20}}}, {bytes("image", {tokens, 30, 3})}, {{"tensor", kFloat}}}});
+  return all;
 }
 
 inline std::vector<Call> calls(int64_t tokens) {

@@ -164,6 +164,14 @@ Argument halves(const std::string& name, const std::vector<int64_t>& shape, cons
   return {name, kHalf, shape, bytes_of(half)};
 }
 
+Argument bytes(const std::string& name, const std::vector<int64_t>& shape) {
+  Argument argument{name, kByte, shape, {}};
+  size_t count = 1;
+  for (const int64_t n : shape) count *= static_cast<size_t>(n);
+  for (size_t i = 0; i < count; ++i) argument.bytes.push_back(static_cast<char>(i));
+  return argument;
+}
+
 Argument integers(const std::string& name, const std::vector<int64_t>& shape, const std::vector<int64_t>& values) {
   return {name, kInt64, shape, bytes_of(values)};
 }
@@ -211,6 +219,7 @@ NodeSession::NodeSession(const Node& node, const char* const (*config)[2]) {
 }
 
 Outcome NodeSession::run(const Node& node) {
+  if (made_.code != ORT_OK) return {made_.code, made_.message, {}};
   return outcome_of([&](Outcome& outcome) {
     const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
     std::vector<const char*> names, wanted;
@@ -228,10 +237,6 @@ Outcome NodeSession::run(const Node& node) {
   });
 }
 
-Outcome run(const Node& node) {
-  NodeSession session(node);
-  if (session.made().code != ORT_OK) return {session.made().code, session.made().message, {}};
-  return session.run(node);
-}
+Outcome run(const Node& node) { return NodeSession(node).run(node); }
 
 }  // namespace coppice::test

@@ -12,6 +12,10 @@ namespace coppice::test {
 constexpr ONNXTensorElementDataType kFloat = ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
 constexpr ONNXTensorElementDataType kHalf = ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16;
 constexpr ONNXTensorElementDataType kInt64 = ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
+constexpr ONNXTensorElementDataType kByte = ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8;
+
+// Bytes of one element.
+constexpr size_t width_of(ONNXTensorElementDataType type) { return type == kInt64 ? 8 : type == kFloat ? 4 : type == kHalf ? 2 : 1; }
 
 struct Attribute {
   std::string name;
@@ -45,6 +49,8 @@ struct Node {
 Argument floats(const std::string& name, const std::vector<int64_t>& shape, const std::vector<float>& values);
 // The values rounded to float16.
 Argument halves(const std::string& name, const std::vector<int64_t>& shape, const std::vector<float>& values);
+// 0, 1, 2, ... as unsigned bytes.
+Argument bytes(const std::string& name, const std::vector<int64_t>& shape);
 Argument integers(const std::string& name, const std::vector<int64_t>& shape, const std::vector<int64_t>& values);
 
 // What a call came to: ORT_OK and tensors, or another code and its sentence.
@@ -62,7 +68,7 @@ class NodeSession {
   // Registers the operators and makes the session; `outcome` says how that ended.
   explicit NodeSession(const Node& node, const char* const (*config)[2] = nullptr);
   const Outcome& made() const { return made_; }
-  // Runs the node on its own inputs.
+  // Runs the node on its own inputs; where there is no session, what kept it from being made.
   Outcome run(const Node& node);
 
  private:

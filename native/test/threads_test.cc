@@ -112,9 +112,8 @@ TEST_P(Threads, ShouldScoreAndSelectSideBySide) {
 
 std::vector<char> bytes_of(const Ort::Value& value) {
   const auto info = value.GetTensorTypeAndShapeInfo();
-  const size_t width = info.GetElementType() == kInt64 ? 8 : info.GetElementType() == kFloat ? 4 : 2;
   const auto* first = static_cast<const char*>(value.GetTensorRawData());
-  return {first, first + info.GetElementCount() * width};
+  return {first, first + info.GetElementCount() * width_of(info.GetElementType())};
 }
 
 class Callers : public testing::TestWithParam<Call> {};

@@ -136,7 +136,7 @@ struct Block {
     made = factor + h.real * rows;
     row_scale = made + maps_at_once(h) * rows * row;
     for (size_t head = 0; head < h.real; ++head) {
-      for (size_t i = 0; i < kLanes; ++i) map(head)[i - kLanes] = 0;
+      store(map(head) - kLanes, splat(0));
     }
   }
 
