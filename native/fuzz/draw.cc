@@ -72,10 +72,10 @@ std::vector<float> Draw::floats(size_t count) {
   return all;
 }
 
-std::vector<float> Draw::fractions(size_t count) {
+std::vector<float> Draw::even(size_t count, float spread) {
   Random random(number(0, 0xffff));
   std::vector<float> all(count);
-  for (float& x : all) x = static_cast<float>(random.between(-1, 1));
+  for (float& x : all) x = spread * static_cast<float>(random.between(-1, 1));
   return all;
 }
 

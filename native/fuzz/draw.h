@@ -24,8 +24,8 @@ class Draw {
 
   // Plain numbers, ties, all magnitudes, or bits at random; in some, NaN, infinities, denormals and huge numbers here and there.
   std::vector<float> floats(size_t count);
-  // The same without what is not a number or infinite, -1..1.
-  std::vector<float> fractions(size_t count);
+  // Evenly between -spread and spread.
+  std::vector<float> even(size_t count, float spread = 1);
   std::vector<int64_t> integers(size_t count, size_t low, size_t high);
 
   // tokens, heads, dim and, at times, query rows: mostly small, now and then past every tile and block. The product of tokens,

@@ -12,8 +12,8 @@ void kernels(Draw& draw) {
                         {},
                         nullptr};
   const size_t waves = draw.one_of<size_t>({0, 0, 2, 4, 5, 6});
-  p.query_wave = draw.fractions(waves * p.tokens);
-  p.key_wave = draw.fractions(waves * p.tokens);
+  p.query_wave = draw.even(waves * p.tokens);
+  p.key_wave = draw.even(waves * p.tokens);
   if (draw.flag()) p.key_weight = draw.floats(p.tokens);
   if (draw.flag()) p.query_weight = draw.floats(p.tokens);
   const Tiles tiles{draw.one_of<size_t>({kRowTile, 1, 5, 17}), draw.one_of<size_t>({kFeatureTile, 1, 7, 16})};

@@ -50,7 +50,9 @@ Merge MergeTokens::described(const Input& x, const Input& metric) const {
   }
   if (prefix_ > tokens) refuse("input x " + shape_text(x.shape) + " has fewer tokens than prefix_tokens=" + std::to_string(prefix_) + ".");
   if (heads_ == 0) return {metric.floats(), length, 1, length, tokens, prefix_};
-  return {metric.floats() + length / 3, length, heads_, length / 3 / heads_, tokens, prefix_};
+  // An empty tensor has no address to count from.
+  const float* keys = metric.data == nullptr ? nullptr : metric.floats() + length / 3;
+  return {keys, length, heads_, length / 3 / heads_, tokens, prefix_};
 }
 
 void MergeTokens::compare(Ort::KernelContext& context, const MergeKernels& kernels, const Merge& merge, size_t batch, size_t item, Plans& plans) {

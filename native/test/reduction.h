@@ -25,7 +25,7 @@ struct MergeProblem {
   // Part p, feature i of a token's metric.
   float& m(size_t token, size_t i, size_t p = 0) { return metric[token * row() + (packed ? parts * dim : 0) + p * dim + i]; }
   float m(size_t token, size_t i, size_t p = 0) const { return const_cast<MergeProblem*>(this)->m(token, i, p); }
-  Merge described(const float* data) const { return {data + (packed ? parts * dim : 0), row(), parts, dim, tokens, prefix}; }
+  Merge described(const float* data) const { return {packed && tokens > 0 ? data + parts * dim : data, row(), parts, dim, tokens, prefix}; }
 };
 
 MergeProblem random_merge(size_t tokens, size_t prefix, size_t dim, unsigned seed, size_t packed_parts = 0);
