@@ -7,10 +7,8 @@ token budget at every step, so that one set of weights serves the whole ladder. 
 
 from __future__ import annotations
 
-import io
 import json
 import math
-import tarfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from torch.nn import functional as F
 
 from .config import VIT_TINY, ViTConfig
 from .labels import IMAGENETTE
+from .photographs import class_numbers, find_photographs
 from .preprocess import preprocess
 from .reference import VisionTransformer, load_reference
 from .weights import SourceError
@@ -63,19 +62,9 @@ def _progress() -> Progress:
 
 def read_photographs(archive: Path) -> tuple[list[Image.Image], np.ndarray]:
     """Decoded RGB photographs of a tar with one folder per synset, in name order, and their class numbers."""
-    number = {synset: i for i, (synset, _, _) in enumerate(IMAGENETTE)}
-    try:
-        tar = tarfile.open(archive)
-    except tarfile.TarError as error:
-        raise SourceError(f"{archive}: not a readable tar of photographs ({error}).") from error
-    with tar:
-        members = sorted((m for m in tar.getmembers() if m.isfile()), key=lambda m: m.name)
-        strangers = sorted({Path(m.name).parent.name for m in members} - number.keys())
-        if strangers or not members:
-            found = ", ".join(strangers) or "no file"
-            raise SourceError(f"{archive}: expected one folder for each of {', '.join(number)}, found {found}.")
-        images = [Image.open(io.BytesIO(tar.extractfile(m).read())).convert("RGB") for m in members]
-    return images, np.array([number[Path(m.name).parent.name] for m in members])
+    found = find_photographs(archive)
+    numbers = class_numbers(found, [name for _, name, _ in IMAGENETTE])
+    return [Image.fromarray(photograph.pixels()) for photograph in found], numbers
 
 
 def _random_crop(image: Image.Image, size: int, smallest: float, rng: np.random.Generator) -> Image.Image:
