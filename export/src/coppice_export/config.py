@@ -26,7 +26,10 @@ class Conv:
 
 @dataclass(frozen=True)
 class Attention:
-    """The attention of one block; the attributes are those of the operators `LinearAttention` and `TokenAttention`."""
+    """The attention of one block; the attributes are those of the operator that its kind names.
+
+    softmax: `TokenAttention`, linear: `LinearAttention`, hallucinated: `HallucinatedAttention`.
+    """
 
     kind: str = "softmax"
     feature_map: str = "elu1"
@@ -35,19 +38,33 @@ class Attention:
     eps: float = 1e-6
     grid: int = 0  # patches along one edge; cos2d only
     prefix_tokens: int = 1  # tokens without a place in the grid; cos2d only
+    # Hallucinated only: the heads that compute their maps, and how the others make theirs from these.
+    computed_heads: int = 0
+    mix: str = "cross_head"
+    dw_kernel: int = 0
+    stage: str = "post_softmax"
+    renorm: str = "none"
 
     def __post_init__(self) -> None:
         for name, allowed in (
-            ("kind", ("softmax", "linear")),
+            ("kind", ("softmax", "linear", "hallucinated")),
             ("feature_map", ("relu", "elu1", "relu_pow3")),
             ("reweight", ("none", "cos1d", "cos2d")),
             ("normalize", ("none", "sqrt_d", "row_sum")),
+            ("mix", ("none", "cross_head")),
+            ("dw_kernel", (0, 1, 3)),
+            ("stage", ("pre_softmax", "post_softmax")),
+            ("renorm", ("none", "row_sum", "layernorm")),
         ):
             value = getattr(self, name)
             if value not in allowed:
-                raise ValueError(f"attention {name}: expected one of {', '.join(allowed)}, found {value!r}")
+                raise ValueError(f"attention {name}: expected one of {', '.join(map(str, allowed))}, found {value!r}")
         if self.reweight == "cos2d" and self.grid < 1:
             raise ValueError(f"attention grid: expected the patches along one edge for cos2d, found {self.grid}")
+        if self.mix == "none" and not self.dw_kernel:
+            raise ValueError("hallucinated attention makes its maps by mix, by dw_kernel or by both, found neither")
+        if self.stage == "pre_softmax" and self.renorm == "row_sum":
+            raise ValueError("attention renorm: rows sum to 1 after pre_softmax anyway, so row_sum is refused there")
 
 
 @dataclass(frozen=True)
@@ -66,6 +83,7 @@ class ViTConfig:
 
     `attention` holds one entry per block. `reduce_at` lists the blocks (0-based) that keep only their best patch
     tokens, between attention and MLP; stage s of the graph's `keep` input belongs to `reduce_at[s]`.
+    `fc2_rank` has the rank of each block's second MLP matrix, 0 for a whole one (cFFN); empty: all are whole.
     """
 
     name: str
@@ -80,6 +98,7 @@ class ViTConfig:
     fuse_pruned: bool = False
     prefix_tokens: int = field(default=1, init=False)
     norm_eps: float = 1e-6
+    fc2_rank: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
@@ -88,6 +107,19 @@ class ViTConfig:
             raise ValueError(f"the stem must end in the model's width: {self.stem[-1].out} against {self.width}")
         if list(self.reduce_at) != sorted(set(self.reduce_at)) or not set(self.reduce_at) <= set(range(self.depth)):
             raise ValueError(f"reduce_at must be rising block numbers below {self.depth}: {self.reduce_at}")
+        for block, attention in enumerate(self.attention):
+            made = self.heads - attention.computed_heads
+            enough = 2 if attention.renorm == "layernorm" else 1
+            if attention.kind == "hallucinated" and not enough <= made < self.heads:
+                raise ValueError(
+                    f"block {block} computes the maps of 1..{self.heads - enough} of its {self.heads} heads and makes "
+                    f"the others: computed_heads={attention.computed_heads}"
+                )
+        limit = min(self.width, self.hidden)
+        if self.fc2_rank and (len(self.fc2_rank) != self.depth or not all(0 <= r <= limit for r in self.fc2_rank)):
+            raise ValueError(
+                f"fc2_rank must have a rank of 0..{limit} for each of {self.depth} blocks: {self.fc2_rank}"
+            )
         for block in self.reduce_at:
             if self.attention[block].kind != "softmax":
                 raise ValueError(f"block {block} reduces tokens by its class-token attention, so it must be softmax")
@@ -101,6 +133,16 @@ class ViTConfig:
     @property
     def depth(self) -> int:
         return len(self.attention)
+
+    def qkv_width(self, block: int) -> int:
+        """Columns of the packed projection: q and k of the heads that compute their maps, v of all."""
+        attention = self.attention[block]
+        computed = attention.computed_heads if attention.kind == "hallucinated" else self.heads
+        return (2 * computed + self.heads) * (self.width // self.heads)
+
+    def rank(self, block: int) -> int:
+        """Rank of the block's fc2 as two factors, 0 for one matrix."""
+        return self.fc2_rank[block] if self.fc2_rank else 0
 
     @property
     def grid(self) -> int:

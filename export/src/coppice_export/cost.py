@@ -6,22 +6,34 @@ import math
 from fractions import Fraction
 
 from .config import Attention, ViTConfig
+from .weights import expected_shapes
 
-__all__ = ["block_macs", "incoming_counts", "model_macs"]
+__all__ = ["block_macs", "incoming_counts", "model_macs", "parameter_count"]
 
 
 def _core(attention: Attention, width: int, dim: int, rows: int, tokens: int) -> int:
     quadratic = 2 * rows * tokens * width
     if attention.kind == "softmax":
         return quadratic
+    if attention.kind == "hallucinated":
+        computed, made = attention.computed_heads, width // dim - attention.computed_heads
+        mixed = computed if attention.mix == "cross_head" else 0
+        return rows * tokens * (computed * dim + width + made * (mixed + attention.dw_kernel**2))
     features = 2 if attention.reweight == "cos1d" else 1
     return min(quadratic, features * width * dim * (tokens + rows))
 
 
-def block_macs(attention: Attention, width: int, heads: int, hidden: int, tokens: int, rows: int, out: int) -> int:
-    """One block: `tokens` enter, `rows` of them are queries, `out` enter the MLP."""
-    projections = 2 * tokens * width**2 + 2 * rows * width**2
-    return projections + _core(attention, width, width // heads, rows, tokens) + 2 * out * width * hidden
+def block_macs(
+    attention: Attention, width: int, heads: int, hidden: int, tokens: int, rows: int, out: int, rank: int = 0
+) -> int:
+    """One block: `tokens` enter, `rows` of them are queries, `out` enter the MLP, whose fc2 has rank `rank` or 0."""
+    dim, queries, keyed = width // heads, rows, width
+    if attention.kind == "hallucinated":  # the operator has every row as a query, whichever go on
+        queries, keyed = tokens, attention.computed_heads * dim
+    projections = (tokens + queries) * width * keyed + (tokens + rows) * width**2
+    whole = width * hidden
+    fc2 = min(whole, rank * (width + hidden)) if rank else whole
+    return projections + _core(attention, width, dim, queries, tokens) + out * (whole + fc2)
 
 
 def model_macs(config: ViTConfig, keep: tuple[int, ...] | None = None, class_row_only: bool = True) -> int:
@@ -43,9 +55,15 @@ def model_macs(config: ViTConfig, keep: tuple[int, ...] | None = None, class_row
             out = config.prefix_tokens + counts[number] + fused
         elif class_row_only and number == config.depth - 1:
             rows = out = config.prefix_tokens
-        total += block_macs(attention, config.width, config.heads, config.hidden, tokens, rows, out)
+        shape = config.width, config.heads, config.hidden
+        total += block_macs(attention, *shape, tokens, rows, out, config.rank(number))
         tokens = out
     return total + config.width * config.classes
+
+
+def parameter_count(config: ViTConfig) -> int:
+    """Learned numbers of the model; the statistics of batch norms are measured, not learned."""
+    return sum(math.prod(shape) for name, shape in expected_shapes(config).items() if ".running_" not in name)
 
 
 def incoming_counts(config: ViTConfig, ratio: float | Fraction) -> tuple[int, ...]:

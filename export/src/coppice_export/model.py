@@ -9,7 +9,7 @@ import onnx
 
 from .config import ViTConfig
 from .graph import Graph
-from .operators import linear_attention, token_attention, top_k_tokens
+from .operators import hallucinated_attention, linear_attention, token_attention, top_k_tokens
 
 __all__ = ["Flavour", "build_model"]
 
@@ -136,7 +136,20 @@ class _Builder:
             branch = ""
         x, normed = self._add_and_norm(x, branch, f"{name}.norm2")
         hidden = graph.op("Gelu", self._linear(normed, f"{name}.fc1"))
-        return x, self._linear(hidden, f"{name}.fc2"), positions
+        return x, self._fc2(hidden, number), positions
+
+    def _fc2(self, hidden: str, number: int) -> str:
+        """One matrix, or two where that is fewer multiply-adds: rank * (hidden + width) < hidden * width."""
+        config, name = self.config, f"blocks.{number}.fc2"
+        rank = config.rank(number)
+        if not rank:
+            return self._linear(hidden, name)
+        if rank * (config.hidden + config.width) < config.hidden * config.width:
+            u = self.graph.constant(self.state[f"{name}.u.weight"].T, f"{name}.u.weight")
+            return self._linear(self.graph.op("MatMul", hidden, u), f"{name}.v")
+        u, v = (self.state[f"{name}.{factor}.weight"].astype(np.float64) for factor in "uv")
+        weight = self.graph.constant((v @ u).T.astype(np.float32), f"{name}.weight")
+        return self.graph.op("Add", self.graph.op("MatMul", hidden, weight), self._weight(f"{name}.v.bias"))
 
     def _attention(self, number: int, qkv: str, positions: str, scores: bool, class_row_only: bool) -> tuple[str, str]:
         graph, config, attention = self.graph, self.config, self.config.attention[number]
@@ -155,6 +168,10 @@ class _Builder:
                 )
                 if class_row_only:
                     y = graph.op("Slice", y, graph.integers(0), graph.integers(config.prefix_tokens), graph.integers(1))
+        elif attention.kind == "hallucinated":
+            y, s = self._hallucinated(number, qkv), ""
+            if class_row_only:
+                y = graph.op("Slice", y, graph.integers(0), graph.integers(config.prefix_tokens), graph.integers(1))
         elif self.ours:
             y, s = token_attention.ours(graph, qkv, config.heads, scores, class_rows)
         else:
@@ -164,6 +181,18 @@ class _Builder:
         if s:
             graph.declare(s, "float32", [1, self.tokens])
         return y, s
+
+    def _hallucinated(self, number: int, qkv: str) -> str:
+        graph, heads, attention = self.graph, self.config.heads, self.config.attention[number]
+        arrays = {
+            array: f"blocks.{number}.{array}" for array in ("mix", "dw") if f"blocks.{number}.{array}" in self.state
+        }
+        form = {"stage": attention.stage, "renorm": attention.renorm, "eps": attention.eps}
+        if self.ours:
+            form |= {array: self._weight(name) for array, name in arrays.items()}
+            return hallucinated_attention.ours(graph, qkv, heads, dw_kernel=attention.dw_kernel, **form)
+        form |= {array: self.state[name] for array, name in arrays.items()}
+        return hallucinated_attention.stock(graph, qkv, heads, self.config.width // heads, **form)
 
     def _reduce(self, stage: int, scores: str, x: str, positions: str) -> tuple[str, str]:
         graph, config = self.graph, self.config

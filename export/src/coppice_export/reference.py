@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .config import Attention, Conv, ViTConfig
-from .operators import linear_attention, token_attention, top_k_tokens
+from .operators import hallucinated_attention, linear_attention, token_attention, top_k_tokens
 from .weights import load_state
 
 __all__ = ["Block", "VisionTransformer", "load_reference"]
@@ -28,18 +28,44 @@ class _StemLayer(nn.Module):
         return x + y if self.spec.residual else y
 
 
+class _Factors(nn.Module):
+    """Two linear maps in place of one, hidden -> rank -> width."""
+
+    def __init__(self, hidden: int, rank: int, width: int):
+        super().__init__()
+        self.u, self.v = nn.Linear(hidden, rank, bias=False), nn.Linear(rank, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.v(self.u(x))
+
+
 class Block(nn.Module):
     """A pre-norm encoder block; `count` patch tokens go on to the MLP when it is given."""
 
-    def __init__(self, config: ViTConfig, attention: Attention):
+    def __init__(self, config: ViTConfig, number: int):
         super().__init__()
-        self.config, self.attention = config, attention
+        self.config, self.attention = config, config.attention[number]
         self.norm1 = nn.LayerNorm(config.width, eps=config.norm_eps)
-        self.qkv = nn.Linear(config.width, 3 * config.width)
+        self.qkv = nn.Linear(config.width, config.qkv_width(number))
+        self.mix, self.dw = self._hallucination(config, self.attention)
         self.proj = nn.Linear(config.width, config.width)
         self.norm2 = nn.LayerNorm(config.width, eps=config.norm_eps)
         self.fc1 = nn.Linear(config.width, config.hidden)
-        self.fc2 = nn.Linear(config.hidden, config.width)
+        rank = config.rank(number)
+        self.fc2 = _Factors(config.hidden, rank, config.width) if rank else nn.Linear(config.hidden, config.width)
+
+    @staticmethod
+    def _hallucination(config: ViTConfig, attention: Attention) -> tuple[nn.Parameter | None, nn.Parameter | None]:
+        """A made map starts as the mean of the computed ones, or as the one that it is paired with."""
+        if attention.kind != "hallucinated":
+            return None, None
+        computed, side = attention.computed_heads, attention.dw_kernel
+        made, mixed = config.heads - computed, attention.mix == "cross_head"
+        dw = torch.zeros(made, side, side)
+        if side and not mixed:
+            dw[:, side // 2, side // 2] = 1
+        mix = nn.Parameter(torch.full((made, computed), 1 / computed)) if mixed else None
+        return mix, nn.Parameter(dw) if side else None
 
     def forward(self, x: Tensor, positions: Tensor, count: int | None = None) -> tuple[Tensor, Tensor]:
         """x: (batch, tokens, width), positions: (batch, tokens) -> the output and the positions of its tokens."""
@@ -47,6 +73,9 @@ class Block(nn.Module):
         qkv = self.qkv(self.norm1(x))
         if self.attention.kind == "linear":
             y = linear_attention.torch_face(qkv, config.heads, self.attention, config.tokens, positions)
+        elif self.attention.kind == "hallucinated":
+            a = self.attention
+            y = hallucinated_attention.torch_face(qkv, config.heads, self.mix, self.dw, a.stage, a.renorm, a.eps)
         else:
             y, scores = token_attention.torch_face(qkv, config.heads)
         x = x + self.proj(y)
@@ -68,7 +97,7 @@ class VisionTransformer(nn.Module):
         self.stem = nn.Sequential(*(_StemLayer(i, conv) for i, conv in zip(widths, config.stem)))
         self.cls_token = nn.Parameter(torch.zeros(1, 1, config.width))
         self.pos_embed = nn.Parameter(torch.empty(1, config.tokens, config.width).normal_(std=0.02))
-        self.blocks = nn.ModuleList(Block(config, attention) for attention in config.attention)
+        self.blocks = nn.ModuleList(Block(config, number) for number in range(config.depth))
         self.norm = nn.LayerNorm(config.width, eps=config.norm_eps)
         self.head = nn.Linear(config.width, config.classes)
 

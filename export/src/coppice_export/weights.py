@@ -34,9 +34,19 @@ def expected_shapes(config: ViTConfig) -> dict[str, tuple[int, ...]]:
         inputs = conv.out
     shapes["cls_token"] = (1, 1, config.width)
     shapes["pos_embed"] = (1, config.tokens, config.width)
-    matrices = {"qkv": (3 * config.width, config.width), "proj": (config.width, config.width)}
-    matrices |= {"fc1": (config.hidden, config.width), "fc2": (config.width, config.hidden)}
-    for b in range(config.depth):
+    for b, attention in enumerate(config.attention):
+        matrices = {"qkv": (config.qkv_width(b), config.width), "proj": (config.width, config.width)}
+        matrices["fc1"] = (config.hidden, config.width)
+        if attention.kind == "hallucinated":
+            computed, side = attention.computed_heads, attention.dw_kernel
+            made = config.heads - computed
+            shapes |= {f"blocks.{b}.mix": (made, computed)} if attention.mix == "cross_head" else {}
+            shapes |= {f"blocks.{b}.dw": (made, side, side)} if side else {}
+        if config.rank(b):
+            shapes[f"blocks.{b}.fc2.u.weight"] = (config.rank(b), config.hidden)
+            matrices["fc2.v"] = (config.width, config.rank(b))
+        else:
+            matrices["fc2"] = (config.width, config.hidden)
         for norm in ("norm1", "norm2"):
             shapes |= {f"blocks.{b}.{norm}.{n}": (config.width,) for n in ("weight", "bias")}
         for name, shape in matrices.items():
