@@ -18,6 +18,10 @@ from coppice_export.config import MINI, PRESETS, VIT_TINY, Attention, Conv
         ("reduce_at", (2, 2), r"reduce_at must be rising block numbers below 6: \(2, 2\)"),
         ("reduce_at", (6,), r"reduce_at must be rising block numbers below 6: \(6,\)"),
         ("reduce_at", (1, 4), "block 1 reduces tokens by its class-token attention, so it must be softmax"),
+        ("pooling", "max", "pooling: expected one of class, class_distilled, mean, class_mean, found 'max'"),
+        ("pooling", "class_distilled", "pooling class_distilled reads 2 prefix tokens, found 1"),
+        ("prefix_tokens", 0, "pooling class reads 1 prefix tokens, found 0"),
+        ("fc_norm", True, "fc_norm follows the mean of the patch tokens, so it needs pooling mean: class"),
     ],
 )
 def test_configuration_that_cannot_be_built_is_refused(field, value, sentence):

@@ -33,6 +33,20 @@ def test_small_model_is_counted_by_hand():
     assert model_macs(SMALL, (2,)) == stem + first + last + 6 * 3
 
 
+@pytest.mark.parametrize(
+    ("pooling", "prefix", "rows", "pooled"),
+    [("class", 3, 1, 6), ("class_distilled", 2, 2, 12), ("mean", 0, None, 6), ("class_mean", 1, None, 12)],
+)
+def test_last_block_costs_the_rows_that_the_head_reads(pooling, prefix, rows, pooled):
+    """Keys and values of all tokens; queries, output projection and MLP of the rows that are read."""
+    config = replace(SMALL, pooling=pooling, prefix_tokens=prefix, reduce_at=(), attention=(Attention(),))
+    tokens = prefix + 4
+    rows = rows or tokens
+    stem = 4 * (2 * 2 * 3) * 6
+    block = tokens * 6 * 12 + rows * 6 * 6 + rows * tokens * 6 * 2 + rows * 6 * 6 + rows * (6 * 10 + 10 * 6)
+    assert model_macs(config) == stem + block + pooled * 3
+
+
 def test_fused_token_costs_one_more_row():
     """The fused token goes through the first block's MLP and is a key of the last one."""
     fused = replace(SMALL, fuse_pruned=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 __all__ = ["MINI", "PRESETS", "VIT_TINY", "Attention", "Conv", "Preprocessing", "ViTConfig"]
 
@@ -77,9 +77,18 @@ class Preprocessing:
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
 
 
+# Prefix tokens that the head reads, by pooling.
+_TOKENS_READ = {"class": 1, "class_distilled": 2, "mean": 0, "class_mean": 1}
+
+
 @dataclass(frozen=True)
 class ViTConfig:
-    """A pre-norm ViT with a class token.
+    """A pre-norm ViT.
+
+    `prefix_tokens` counts the tokens before the patches: the class token first where there is one, then distillation
+    token and registers. The head reads what `pooling` gives it: the class token (`class`), it and the distillation
+    token side by side (`class_distilled`), the mean of the patch tokens (`mean`), or the class token and that mean side
+    by side (`class_mean`, DINOv2). `fc_norm` puts the final norm after the mean instead of before it.
 
     `attention` holds one entry per block. `reduce_at` lists the blocks (0-based) that keep only their best patch
     tokens, between attention and MLP; stage s of the graph's `keep` input belongs to `reduce_at[s]`.
@@ -96,11 +105,21 @@ class ViTConfig:
     attention: tuple[Attention, ...]
     reduce_at: tuple[int, ...] = ()
     fuse_pruned: bool = False
-    prefix_tokens: int = field(default=1, init=False)
+    prefix_tokens: int = 1
     norm_eps: float = 1e-6
     fc2_rank: tuple[int, ...] = ()
+    pooling: str = "class"
+    fc_norm: bool = False
 
     def __post_init__(self) -> None:
+        if self.pooling not in _TOKENS_READ:
+            raise ValueError(f"pooling: expected one of {', '.join(_TOKENS_READ)}, found {self.pooling!r}")
+        if self.prefix_tokens < _TOKENS_READ[self.pooling]:
+            raise ValueError(
+                f"pooling {self.pooling} reads {_TOKENS_READ[self.pooling]} prefix tokens, found {self.prefix_tokens}"
+            )
+        if self.fc_norm and self.pooling != "mean":
+            raise ValueError(f"fc_norm follows the mean of the patch tokens, so it needs pooling mean: {self.pooling}")
         if self.width % self.heads:
             raise ValueError(f"width must be a multiple of heads: width={self.width}, heads={self.heads}")
         if self.stem[-1].out != self.width:
@@ -159,6 +178,20 @@ class ViTConfig:
     @property
     def tokens(self) -> int:
         return self.prefix_tokens + self.patches
+
+    @property
+    def head_rows(self) -> int | None:
+        """How many rows of the last block the head reads, from the first on; None for all."""
+        return None if self.pooling.endswith("mean") else _TOKENS_READ[self.pooling]
+
+    @property
+    def pooled_width(self) -> int:
+        return self.width * (2 if "_" in self.pooling else 1)
+
+    @property
+    def score(self) -> str:
+        """What ranks tokens: the class token's attention, or what a token receives if no head reads that token."""
+        return "received" if self.pooling == "mean" else "cls"
 
 
 _LINEAR = Attention("linear", feature_map="elu1", reweight="cos1d", normalize="row_sum")

@@ -37,7 +37,7 @@ def block_macs(
 
 
 def model_macs(config: ViTConfig, keep: tuple[int, ...] | None = None, class_row_only: bool = True) -> int:
-    """The whole model, one image. class_row_only: the last block computes one row, as exported graphs do."""
+    """The whole model, one image. class_row_only: the last block computes what the head reads, as in graphs."""
     keep = config.patches if keep is None else keep
     counts = dict(
         zip(config.reduce_at, (keep,) * len(config.reduce_at) if isinstance(keep, int) else keep, strict=True)
@@ -54,11 +54,11 @@ def model_macs(config: ViTConfig, keep: tuple[int, ...] | None = None, class_row
             fused = int(config.fuse_pruned and counts[number] < tokens - config.prefix_tokens)
             out = config.prefix_tokens + counts[number] + fused
         elif class_row_only and number == config.depth - 1:
-            rows = out = config.prefix_tokens
+            rows = out = config.head_rows or tokens
         shape = config.width, config.heads, config.hidden
         total += block_macs(attention, *shape, tokens, rows, out, config.rank(number))
         tokens = out
-    return total + config.width * config.classes
+    return total + config.pooled_width * config.classes
 
 
 def parameter_count(config: ViTConfig) -> int:

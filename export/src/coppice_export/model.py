@@ -20,8 +20,8 @@ def build_model(config: ViTConfig, state: dict[str, np.ndarray], flavour: Flavou
     """Inputs image float32 [1,3,S,S] and, with stages, keep int64 [stages]; outputs logits and one kept_s a stage.
 
     The stock flavour computes the same function with ONNX Runtime's own operators: the rival in benchmarks, and a
-    second opinion in checks. In both, a last block without a reduction computes the class token's row alone, which is
-    exact.
+    second opinion in checks. In both, a last block without a reduction computes only the rows that the head reads,
+    which is exact.
     """
     if flavour == "stock" and config.fuse_pruned:
         raise ValueError("the stock flavour has no fused token; export with fuse_pruned=False to compare")
@@ -44,11 +44,31 @@ class _Builder:
         positions = ""  # empty: token i is at position i
         for block in range(config.depth):
             x, branch, positions = self._block(block, x, branch, positions)
-        _, normed = self._add_and_norm(x, branch, "norm")
-        x = graph.op("Gather", normed, graph.constant(np.array(0, np.int64)), axis=1)
+        x = self._pooled(x, branch)
         graph.op("Gemm", x, self._weight("head.weight"), self._weight("head.bias"), outputs=["logits"], transB=1)
         graph.output("logits", "float32", [1, config.classes])
         return graph.model()
+
+    def _pooled(self, x: str, branch: str) -> str:
+        """What the head reads: (1, pooled width)."""
+        graph, config = self.graph, self.config
+        if config.fc_norm:
+            return self._add_and_norm(self._patch_mean(graph.op("Add", x, branch)), "", "norm")[1]
+        _, normed = self._add_and_norm(x, branch, "norm")
+        if config.pooling == "mean":
+            return self._patch_mean(normed)
+        if config.pooling == "class_distilled":
+            return graph.op("Reshape", self._first(normed, 2), graph.integers(1, config.pooled_width))
+        token = graph.op("Gather", normed, graph.constant(np.array(0, np.int64)), axis=1)
+        return token if config.pooling == "class" else graph.op("Concat", token, self._patch_mean(normed), axis=1)
+
+    def _patch_mean(self, x: str) -> str:
+        end, prefix = np.iinfo(np.int64).max, self.config.prefix_tokens
+        x = self.graph.op("Slice", x, *(self.graph.integers(i) for i in (prefix, end, 1))) if prefix else x
+        return self.graph.op("ReduceMean", x, self.graph.integers(1), keepdims=0)
+
+    def _first(self, x: str, rows: int) -> str:
+        return self.graph.op("Slice", x, *(self.graph.integers(i) for i in (0, rows, 1)))
 
     def _weight(self, name: str) -> str:
         return self.graph.constant(self.state[name], name)
@@ -73,7 +93,7 @@ class _Builder:
         return x, self.graph.op("LayerNormalization", x, *weights, axis=-1, epsilon=self.config.norm_eps)
 
     def _embed(self, image: str) -> str:
-        """Stem, class token and position table: (1, tokens, width)."""
+        """Stem, prefix tokens and position table: (1, tokens, width)."""
         graph, config = self.graph, self.config
         x = image
         for number, conv in enumerate(config.stem):
@@ -94,6 +114,8 @@ class _Builder:
         prefix = config.prefix_tokens
         table = self.state["pos_embed"]
         patches = graph.op("Add", x, graph.constant(table[:, prefix:], "pos_embed.patches"))
+        if not prefix:
+            return patches
         return graph.op(
             "Concat", graph.constant(self.state["cls_token"] + table[:, :prefix], "pos_embed.prefix"), patches, axis=1
         )
@@ -117,9 +139,9 @@ class _Builder:
         """The residual stream and the branch that the next norm adds to it, before and after the block."""
         graph, config, name = self.graph, self.config, f"blocks.{number}"
         stage = config.reduce_at.index(number) if number in config.reduce_at else None
-        class_row_only = number == config.depth - 1 and stage is None
+        rows = config.head_rows if number == config.depth - 1 and stage is None else None
         x, normed = self._add_and_norm(x, branch, f"{name}.norm1")
-        if not self.ours and config.attention[number].kind == "softmax" and stage is None and not class_row_only:
+        if not self.ours and config.attention[number].kind == "softmax" and stage is None and not rows:
             weight = graph.constant(self.state[f"{name}.qkv.weight"].T, f"{name}.qkv.weight")
             y, scores = (
                 token_attention.stock_packed(graph, normed, weight, self._weight(f"{name}.qkv.bias"), config.heads),
@@ -127,9 +149,9 @@ class _Builder:
             )
         else:
             qkv = self._linear(normed, f"{name}.qkv")
-            y, scores = self._attention(number, qkv, positions, stage is not None, class_row_only)
-        if class_row_only:
-            x = graph.op("Slice", x, graph.integers(0), graph.integers(config.prefix_tokens), graph.integers(1))
+            y, scores = self._attention(number, qkv, positions, stage is not None, rows)
+        if rows:
+            x = self._first(x, rows)
         branch = self._linear(y, f"{name}.proj")
         if stage is not None:
             x, positions = self._reduce(stage, scores, graph.op("Add", x, branch), positions)
@@ -151,14 +173,14 @@ class _Builder:
         weight = self.graph.constant((v @ u).T.astype(np.float32), f"{name}.weight")
         return self.graph.op("Add", self.graph.op("MatMul", hidden, weight), self._weight(f"{name}.v.bias"))
 
-    def _attention(self, number: int, qkv: str, positions: str, scores: bool, class_row_only: bool) -> tuple[str, str]:
+    def _attention(self, number: int, qkv: str, positions: str, scores: bool, rows: int | None) -> tuple[str, str]:
+        """The first `rows` of the attention (None: all) and, where asked for, the tokens' scores."""
         graph, config, attention = self.graph, self.config, self.config.attention[number]
-        prefix = np.arange(config.prefix_tokens, dtype=np.int64)[None]
-        class_rows = graph.constant(prefix) if self.ours and class_row_only else ""
+        query_index = graph.constant(np.arange(rows, dtype=np.int64)[None]) if self.ours and rows else ""
         if attention.kind == "linear":
             if self.ours:
                 y, s = (
-                    linear_attention.ours(graph, qkv, config.heads, attention, config.tokens, positions, class_rows),
+                    linear_attention.ours(graph, qkv, config.heads, attention, config.tokens, positions, query_index),
                     "",
                 )
             else:
@@ -166,18 +188,17 @@ class _Builder:
                     linear_attention.stock(graph, qkv, config.heads, config.width, attention, config.tokens, positions),
                     "",
                 )
-                if class_row_only:
-                    y = graph.op("Slice", y, graph.integers(0), graph.integers(config.prefix_tokens), graph.integers(1))
+                if rows:
+                    y = self._first(y, rows)
         elif attention.kind == "hallucinated":
             y, s = self._hallucinated(number, qkv), ""
-            if class_row_only:
-                y = graph.op("Slice", y, graph.integers(0), graph.integers(config.prefix_tokens), graph.integers(1))
+            if rows:
+                y = self._first(y, rows)
         elif self.ours:
-            y, s = token_attention.ours(graph, qkv, config.heads, scores, class_rows)
+            y, s = token_attention.ours(graph, qkv, config.heads, scores, query_index, config.score)
         else:
-            y, s = token_attention.stock(graph, qkv, config.heads, config.width, scores, class_row_only)
-        rows = config.prefix_tokens if class_row_only else self.tokens
-        graph.declare(y, "float32", [1, rows, config.width])
+            y, s = token_attention.stock(graph, qkv, config.heads, config.width, scores, rows, config.score)
+        graph.declare(y, "float32", [1, rows or self.tokens, config.width])
         if s:
             graph.declare(s, "float32", [1, self.tokens])
         return y, s

@@ -77,7 +77,7 @@ class Block(nn.Module):
             a = self.attention
             y = hallucinated_attention.torch_face(qkv, config.heads, self.mix, self.dw, a.stage, a.renorm, a.eps)
         else:
-            y, scores = token_attention.torch_face(qkv, config.heads)
+            y, scores = token_attention.torch_face(qkv, config.heads, config.score)
         x = x + self.proj(y)
         if count is not None:
             index, x = top_k_tokens.torch_face(scores, count, x, config.prefix_tokens, config.fuse_pruned)
@@ -95,14 +95,14 @@ class VisionTransformer(nn.Module):
         self.config = config
         widths = [3, *(conv.out for conv in config.stem)]
         self.stem = nn.Sequential(*(_StemLayer(i, conv) for i, conv in zip(widths, config.stem)))
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, config.width))
+        self.cls_token = nn.Parameter(torch.zeros(1, config.prefix_tokens, config.width))
         self.pos_embed = nn.Parameter(torch.empty(1, config.tokens, config.width).normal_(std=0.02))
         self.blocks = nn.ModuleList(Block(config, number) for number in range(config.depth))
         self.norm = nn.LayerNorm(config.width, eps=config.norm_eps)
-        self.head = nn.Linear(config.width, config.classes)
+        self.head = nn.Linear(config.pooled_width, config.classes)
 
     def features(self, image: Tensor, keep: tuple[int, ...] | None = None) -> tuple[Tensor, list[Tensor]]:
-        """image: (batch, 3, height, width) -> the class token (batch, width) and the kept positions of each stage."""
+        """image: (batch, 3, height, width) -> what the head reads (batch, pooled width), kept positions by stage."""
         keep = keep or (self.config.patches,) * len(self.config.reduce_at)
         counts = dict(zip(self.config.reduce_at, keep, strict=True))
         x = self.stem(image).flatten(2).transpose(1, 2)
@@ -113,7 +113,17 @@ class VisionTransformer(nn.Module):
             x, positions = block(x, positions, counts.get(number))
             if number in counts:
                 kept.append(positions)
-        return self.norm(x)[:, 0], kept
+        return self._pooled(x), kept
+
+    def _pooled(self, x: Tensor) -> Tensor:
+        prefix, pooling = self.config.prefix_tokens, self.config.pooling
+        if self.config.fc_norm:
+            return self.norm(x[:, prefix:].mean(1))
+        x = self.norm(x)
+        if rows := self.config.head_rows:
+            return x[:, :rows].flatten(1)
+        mean = x[:, prefix:].mean(1)
+        return mean if pooling == "mean" else torch.cat([x[:, 0], mean], 1)
 
     def forward(self, image: Tensor, keep: tuple[int, ...] | None = None) -> Tensor:
         return self.head(self.features(image, keep)[0])

@@ -1,4 +1,4 @@
-"""Reads state dicts without PyTorch: numpy archives, with timm's names mapped to ours."""
+"""The arrays of a model by name: what a configuration needs, and how timm's become ours."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from .config import ViTConfig
+from .fold import fold
 
 __all__ = ["SourceError", "expected_shapes", "load_state"]
 
 _TIMM = (
     (re.compile(r"^patch_embed\.proj\."), "stem.0.conv."),
     (re.compile(r"^(blocks\.\d+\.)(attn|mlp)\."), r"\1"),
+    (re.compile(r"^(blocks\.\d+\.)gamma_([12])$"), r"\1ls\2.gamma"),  # DeiT-III as its authors saved it
 )
 
 
@@ -32,7 +34,7 @@ def expected_shapes(config: ViTConfig) -> dict[str, tuple[int, ...]]:
         else:
             shapes[f"stem.{i}.conv.bias"] = (conv.out,)
         inputs = conv.out
-    shapes["cls_token"] = (1, 1, config.width)
+    shapes["cls_token"] = (1, config.prefix_tokens, config.width)
     shapes["pos_embed"] = (1, config.tokens, config.width)
     for b, attention in enumerate(config.attention):
         matrices = {"qkv": (config.qkv_width(b), config.width), "proj": (config.width, config.width)}
@@ -52,7 +54,7 @@ def expected_shapes(config: ViTConfig) -> dict[str, tuple[int, ...]]:
         for name, shape in matrices.items():
             shapes |= {f"blocks.{b}.{name}.weight": shape, f"blocks.{b}.{name}.bias": shape[:1]}
     shapes |= {f"norm.{n}": (config.width,) for n in ("weight", "bias")}
-    return shapes | {"head.weight": (config.classes, config.width), "head.bias": (config.classes,)}
+    return shapes | {"head.weight": (config.classes, config.pooled_width), "head.bias": (config.classes,)}
 
 
 def load_state(path: Path, config: ViTConfig) -> dict[str, np.ndarray]:
@@ -75,6 +77,7 @@ def load_state(path: Path, config: ViTConfig) -> dict[str, np.ndarray]:
         if name in renamed:
             faults.append(f"{name} is given twice, under two names")
         renamed[name] = array
+    renamed = fold(renamed, config)
     expected = expected_shapes(config)
     faults += [f"{name} is missing" for name in expected.keys() - renamed.keys()]
     faults += [f"{name} is not part of {config.name}" for name in renamed.keys() - expected.keys()]

@@ -64,21 +64,24 @@ def ours(
 
 
 def stock(
-    graph: Graph, qkv: str, heads: int, width: int, scores: bool, class_row_only: bool = False
+    graph: Graph, qkv: str, heads: int, width: int, scores: bool, rows: int | None = None, score: str = "cls"
 ) -> tuple[str, str]:
-    """com.microsoft.MultiHeadAttention, and the class row a second time where scores are asked for."""
+    """com.microsoft.MultiHeadAttention of the first `rows` queries, and the weights again where scores are asked for.
+
+    score: `cls` or `received`.
+    """
     q, k, v = graph.op("Split", qkv, graph.integers(width, width, width), outputs=3, axis=-1)
-    first_row = graph.integers(0), graph.integers(1), graph.integers(1)
-    queries = graph.op("Slice", q, *first_row) if class_row_only else q
+    queries = graph.op("Slice", q, graph.integers(0), graph.integers(rows), graph.integers(1)) if rows else q
     y = graph.op("MultiHeadAttention", queries, k, v, domain="com.microsoft", num_heads=heads)
     if not scores:
         return y, ""
     dim = width // heads
     keys = graph.op("Transpose", graph.op("Reshape", k, graph.integers(1, -1, heads, dim)), perm=[0, 2, 3, 1])
-    class_query = graph.op("Reshape", graph.op("Slice", q, *first_row), graph.integers(1, heads, 1, dim))
-    logits = graph.op("Mul", graph.op("MatMul", class_query, keys), graph.constant(np.float32(1 / math.sqrt(dim))))
-    row = graph.op("Softmax", logits, axis=-1)
-    return y, graph.op("ReduceMean", graph.op("Squeeze", row, graph.integers(2)), graph.integers(1), keepdims=0)
+    asked = q if score == "received" else graph.op("Slice", q, graph.integers(0), graph.integers(1), graph.integers(1))
+    asked = graph.op("Transpose", graph.op("Reshape", asked, graph.integers(1, -1, heads, dim)), perm=[0, 2, 1, 3])
+    logits = graph.op("Mul", graph.op("MatMul", asked, keys), graph.constant(np.float32(1 / math.sqrt(dim))))
+    weights = graph.op("Softmax", logits, axis=-1)
+    return y, graph.op("ReduceMean", weights, graph.integers(1, 2), keepdims=0)
 
 
 def stock_packed(graph: Graph, x: str, weight: str, bias: str, heads: int) -> str:
