@@ -12,7 +12,7 @@ import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from coppice_export.bundle import BundleSpec, Rung
-from coppice_export.config import Attention, Conv, Preprocessing, ViTConfig
+from coppice_export.config import Attention, Conv, Preprocessing, Reduction, ViTConfig
 from coppice_export.weights import expected_shapes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +51,7 @@ def tiny() -> ViTConfig:
         hidden=40,
         classes=10,
         attention=(linear, Attention(), linear, Attention(), Attention()),
-        reduce_at=(1, 3),
+        reductions=Reduction.at(1, 3),
     )
 
 

@@ -11,7 +11,7 @@ from timm.models.deit import VisionTransformerDistilled
 from timm.models.vision_transformer import VisionTransformer
 
 from coppice_export.check import check_model, sample_images, session
-from coppice_export.config import Attention, Conv, Preprocessing, ViTConfig
+from coppice_export.config import Attention, Conv, Preprocessing, Reduction, ViTConfig
 from coppice_export.model import build_model
 from coppice_export.weights import SourceError, load_state
 
@@ -97,7 +97,7 @@ def test_graph_equals_timm(loaded, flavour):
 def test_reduced_graph_equals_pytorch(loaded):
     """With stages in the middle and at the end, every budget gives the logits of the PyTorch reference."""
     _, config, state = loaded
-    config = replace(config, reduce_at=(1, 2))
+    config = replace(config, reductions=Reduction.at(1, 2))
     report = check_model(build_model(config, state), config, state, {"full": (16, 16), "few": (9, 4), "one": (1, 1)})
     assert report.reference.startswith("PyTorch")
 
@@ -105,7 +105,7 @@ def test_reduced_graph_equals_pytorch(loaded):
 def test_reduced_stock_graph_keeps_the_same_tokens(loaded):
     """Both flavours rank the tokens alike: by the class token's attention, or by what a token receives."""
     _, config, state = loaded
-    config = replace(config, reduce_at=(0, 1))
+    config = replace(config, reductions=Reduction.at(0, 1))
     feeds = {"image": sample_images(config, 1)[0], "keep": np.array([9, 4])}
     ours, stock = (
         session(build_model(config, state, flavour).SerializeToString()).run(["logits", "kept_0", "kept_1"], feeds)

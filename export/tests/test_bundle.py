@@ -223,7 +223,7 @@ def test_default_without_a_ladder_is_refused(tiny, tiny_state, tiny_spec, tmp_pa
 def test_model_without_stages_has_stages_zero(tiny, tiny_state, tiny_spec, tmp_path):
     """Nothing is reduced: no budget, no ladder, no kept positions."""
     spec = replace(tiny_spec, rungs=(), default="")
-    write_bundle(tmp_path / "plain", replace(tiny, reduce_at=()), tiny_state, spec)
+    write_bundle(tmp_path / "plain", replace(tiny, reductions=()), tiny_state, spec)
     manifest = json.loads((tmp_path / "plain" / "bundle.json").read_text())
     assert (manifest["keep"]["stages"], manifest["ladder"], manifest["outputs"]["kept"]) == (0, [], [])
 

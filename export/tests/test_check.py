@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from coppice_export.check import CheckError, check_model, ops_library, sample_images, session
+from coppice_export.config import Reduction
 from coppice_export.model import build_model
 
 RUNGS = {"full": (16, 16), "half": (8, 4)}
@@ -72,7 +73,7 @@ def test_source_that_gives_the_same_logits_for_every_picture_is_refused(tiny, ti
 
 def test_wrong_rung_is_named_with_its_difference(tiny, tiny_state):
     """Only the rung that differs is named: without its second reduction, a graph is right at the full budget."""
-    wrong = build_model(replace(tiny, reduce_at=(1, 4)), tiny_state)
+    wrong = build_model(replace(tiny, reductions=Reduction.at(1, 4)), tiny_state)
     with pytest.raises(CheckError) as refusal:
         check_model(wrong, tiny, tiny_state, RUNGS)
     assert re.search(r"by more than 0\.0001: half [0-9.e-]+\.", str(refusal.value))

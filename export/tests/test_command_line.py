@@ -101,7 +101,7 @@ SOURCES = {
         "measured best, which the ladder does not have",
     ),
     "stage-in-linear-block": (lambda: (*FROM_PRESET, "--reduce-at", "0"), "block 0 reduces tokens by its class-token"),
-    "falling-stages": (lambda: (*FROM_PRESET, "--reduce-at", "3,1"), "reduce_at must be rising block numbers"),
+    "falling-stages": (lambda: (*FROM_PRESET, "--reduce-at", "3,1"), "reductions must be at rising block numbers"),
     "fused-before-cosine": (lambda: (*FROM_PRESET, "--fuse-pruned"), "a fused token has no position"),
 }
 

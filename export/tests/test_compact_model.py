@@ -15,7 +15,7 @@ from coppice_export.model import build_model
 from coppice_export.reference import VisionTransformer
 
 DEIT_SMALL = replace(
-    VIT_TINY, name="deit-small", stem=(Conv(384, 16, 16),), width=384, heads=6, hidden=1536, reduce_at=()
+    VIT_TINY, name="deit-small", stem=(Conv(384, 16, 16),), width=384, heads=6, hidden=1536, reductions=()
 )
 HALF = Attention("hallucinated", computed_heads=3)
 

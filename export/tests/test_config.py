@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from coppice_export.config import MINI, PRESETS, VIT_TINY, Attention, Conv
+from coppice_export.config import MINI, PRESETS, VIT_TINY, Attention, Conv, Reduction
 
 
 @pytest.mark.parametrize(
@@ -14,10 +14,14 @@ from coppice_export.config import MINI, PRESETS, VIT_TINY, Attention, Conv
     [
         ("heads", 5, "width must be a multiple of heads: width=128, heads=5"),
         ("stem", (Conv(64, 16, 16),), "the stem must end in the model's width: 64 against 128"),
-        ("reduce_at", (4, 2), r"reduce_at must be rising block numbers below 6: \(4, 2\)"),
-        ("reduce_at", (2, 2), r"reduce_at must be rising block numbers below 6: \(2, 2\)"),
-        ("reduce_at", (6,), r"reduce_at must be rising block numbers below 6: \(6,\)"),
-        ("reduce_at", (1, 4), "block 1 reduces tokens by its class-token attention, so it must be softmax"),
+        ("reductions", Reduction.at(4, 2), r"reductions must be at rising block numbers below 6: \(4, 2\)"),
+        ("reductions", Reduction.at(2, 2), r"reductions must be at rising block numbers below 6: \(2, 2\)"),
+        ("reductions", Reduction.at(6), r"reductions must be at rising block numbers below 6: \(6,\)"),
+        (
+            "reductions",
+            Reduction.at(1, 4),
+            "block 1 reduces tokens by its class-token attention, so it must be softmax",
+        ),
         ("pooling", "max", "pooling: expected one of class, class_distilled, mean, class_mean, found 'max'"),
         ("pooling", "class_distilled", "pooling class_distilled reads 2 prefix tokens, found 1"),
         ("prefix_tokens", 0, "pooling class reads 1 prefix tokens, found 0"),
@@ -34,7 +38,7 @@ def test_fused_token_without_position_is_refused_before_a_cosine():
     """A cosine of positions after a fusing reduction has nothing to work with."""
     late = (*(Attention(),) * 5, Attention("linear", reweight="cos1d"))
     with pytest.raises(ValueError, match="a fused token has no position"):
-        replace(MINI, attention=late, fuse_pruned=True)
+        replace(MINI, attention=late, reductions=Reduction.at(2, 4, fuse="mean"))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from coppice_export.config import MINI, VIT_TINY, Attention, Conv, Preprocessing, ViTConfig
+from coppice_export.config import MINI, VIT_TINY, Attention, Conv, Preprocessing, Reduction, ViTConfig
 from coppice_export.cost import block_macs, incoming_counts, model_macs
 
 # Four patches of 2x2 pixels, width 6 in 2 heads, hidden 10, 3 classes.
@@ -20,7 +20,7 @@ SMALL = ViTConfig(
     hidden=10,
     classes=3,
     attention=(Attention(), Attention()),
-    reduce_at=(0,),
+    reductions=Reduction.at(0),
 )
 DEIT_SMALL = replace(VIT_TINY, name="deit-small", stem=(Conv(384, 16, 16),), width=384, heads=6, hidden=1536)
 
@@ -39,7 +39,7 @@ def test_small_model_is_counted_by_hand():
 )
 def test_last_block_costs_the_rows_that_the_head_reads(pooling, prefix, rows, pooled):
     """Keys and values of all tokens; queries, output projection and MLP of the rows that are read."""
-    config = replace(SMALL, pooling=pooling, prefix_tokens=prefix, reduce_at=(), attention=(Attention(),))
+    config = replace(SMALL, pooling=pooling, prefix_tokens=prefix, reductions=(), attention=(Attention(),))
     tokens = prefix + 4
     rows = rows or tokens
     stem = 4 * (2 * 2 * 3) * 6
@@ -49,7 +49,7 @@ def test_last_block_costs_the_rows_that_the_head_reads(pooling, prefix, rows, po
 
 def test_fused_token_costs_one_more_row():
     """The fused token goes through the first block's MLP and is a key of the last one."""
-    fused = replace(SMALL, fuse_pruned=True)
+    fused = replace(SMALL, reductions=Reduction.at(0, fuse="mean"))
     assert model_macs(fused, (2,)) - model_macs(SMALL, (2,)) == (6 * 10 + 10 * 6) + (6 * 12 + 6 * 2)
     assert model_macs(fused, (4,)) == model_macs(SMALL, (4,))
 
@@ -76,7 +76,7 @@ PUBLISHED = {1.0: 4.6, 0.9: 4.0, 0.8: 3.5, 0.7: 3.0, 0.6: 2.6, 0.5: 2.3}
 @pytest.mark.parametrize(("keep", "published"), PUBLISHED.items())
 def test_deit_small_with_evit_costs_what_was_published(keep, published):
     """EViT's table for DeiT-S, reductions after blocks 3, 6 and 9 with a fused token, in billions of multiply-adds."""
-    config = replace(DEIT_SMALL, fuse_pruned=True)
+    config = replace(DEIT_SMALL, reductions=Reduction.at(3, 6, 9, fuse="sum"))
     macs = model_macs(config, incoming_counts(config, keep), class_row_only=False)
     assert macs / 1e9 == pytest.approx(published, abs=0.06)
 
@@ -89,7 +89,7 @@ def test_deit_small_with_evit_costs_what_was_published(keep, published):
         (MINI, 0.07, (7, 1)),
         (MINI, Fraction(1, 3), (34, 12)),
         (VIT_TINY, 0.7, (138, 97, 68)),
-        (replace(VIT_TINY, fuse_pruned=True), 0.7, (138, 98, 70)),
+        (replace(VIT_TINY, reductions=Reduction.at(3, 6, 9, fuse="mean")), 0.7, (138, 98, 70)),
     ],
 )
 def test_ratio_keeps_the_ceiling_of_the_incoming_patches(config, ratio, counts):

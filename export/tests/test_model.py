@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from coppice_export.check import sample_images, session, used_operators
-from coppice_export.config import MINI, VIT_TINY
+from coppice_export.config import MINI, VIT_TINY, Reduction
 from coppice_export.graph import Graph
 from coppice_export.model import build_model
 from coppice_export.reference import VisionTransformer
@@ -61,7 +61,7 @@ def test_mini_with_random_weights_equals_pytorch(random_state, keep):
 def test_reductions_may_stand_in_any_softmax_block(tiny, random_state, reduce_at):
     """Without a stage, with one in the first and in the last block, the graph equals PyTorch."""
     softmax_first = (tiny.attention[1], *tiny.attention[1:])
-    config = replace(tiny, reduce_at=reduce_at, attention=softmax_first)
+    config = replace(tiny, reductions=Reduction.at(*reduce_at), attention=softmax_first)
     state, image, keep = random_state(config), sample_images(config, 1)[0], (9, 4)[: len(reduce_at)]
     runner = session(build_model(config, state).SerializeToString())
     feeds = {"image": image} | ({"keep": np.array(keep, np.int64)} if keep else {})
@@ -73,7 +73,7 @@ def test_reductions_may_stand_in_any_softmax_block(tiny, random_state, reduce_at
 @pytest.mark.parametrize("keep", [(16, 16), (8, 4), (1, 1)], ids=str)
 def test_fused_token_equals_pytorch_and_is_not_listed(tiny, random_state, keep):
     """With fusing, the logits are those of PyTorch; `kept` lists the kept tokens alone."""
-    config = replace(tiny, fuse_pruned=True, attention=(tiny.attention[1],) * 5)
+    config = replace(tiny, reductions=Reduction.at(1, 3, fuse="mean"), attention=(tiny.attention[1],) * 5)
     state, image = random_state(config), sample_images(config, 1)[0]
     logits, first, _ = _run(config, state, image, keep)
     model = _torch_model(config, state)
@@ -125,7 +125,7 @@ def test_graph_has_the_inputs_and_outputs_of_the_contract(tiny, tiny_state):
 
 def test_graph_without_stages_has_no_budget(tiny, tiny_state):
     """A model that reduces nothing takes the image alone."""
-    graph = build_model(replace(tiny, reduce_at=()), tiny_state).graph
+    graph = build_model(replace(tiny, reductions=()), tiny_state).graph
     assert [value.name for value in (*graph.input, *graph.output)] == ["image", "logits"]
 
 
@@ -161,7 +161,11 @@ def test_stock_graph_has_none_of_our_operators(tiny, tiny_state):
 def test_stock_graph_refuses_a_fused_token(tiny, tiny_state):
     """Stock operators have no fused token, and a graph without it would be another model."""
     with pytest.raises(ValueError, match="no fused token"):
-        build_model(replace(tiny, fuse_pruned=True, attention=(tiny.attention[1],) * 5), tiny_state, "stock")
+        build_model(
+            replace(tiny, reductions=Reduction.at(1, 3, fuse="mean"), attention=(tiny.attention[1],) * 5),
+            tiny_state,
+            "stock",
+        )
 
 
 def test_same_weights_give_the_same_bytes(tiny, random_state):

@@ -64,7 +64,7 @@ def _require_same_logits(graphs: dict[str, bytes], feeds: State) -> None:
 
 def _contests(config: ViTConfig, state: State, ours: bytes, keeps: dict[str, tuple[int, ...]]) -> list[Contest]:
     image = {"image": sample_images(config, 1)[0]}
-    dense = replace(config, reduce_at=())
+    dense = replace(config, reductions=())
     stock, fused = _stock(config, state, fused=False), _stock(config, state, fused=True)
     today = _stock(dense, state, fused=True), image
     size = config.preprocessing.crop
@@ -92,7 +92,7 @@ def _int8(model: bytes) -> bytes:
 def _quantised(config: ViTConfig, state: State, keep: tuple[int, ...]) -> Contest:
     image = {"image": sample_images(config, 1)[0]}
     feeds = image | {"keep": np.array(keep, np.int64)}
-    dense = _stock(replace(config, reduce_at=()), state, fused=False)
+    dense = _stock(replace(config, reductions=()), state, fused=False)
     rivals = {"stock int8": (_int8(_stock(config, state, fused=False)), feeds)}
     rivals |= {"stock int8, all tokens": (_int8(dense), image), "stock, all tokens": (dense, image)}
     ours = _int8(build_model(config, state).SerializeToString()), feeds
@@ -102,7 +102,7 @@ def _quantised(config: ViTConfig, state: State, keep: tuple[int, ...]) -> Contes
 def _high_resolution() -> Contest:
     """Linear attention in every block at 512 pixels, where softmax attention is nearly half of the multiply-adds."""
     softmax = replace(
-        VIT_TINY, name="vit-tiny 512 px", preprocessing=Preprocessing(short_side=512, crop=512), reduce_at=()
+        VIT_TINY, name="vit-tiny 512 px", preprocessing=Preprocessing(short_side=512, crop=512), reductions=()
     )
     linear = replace(softmax, attention=(Attention("linear", "relu"),) * softmax.depth)
     state = _random_state(softmax)

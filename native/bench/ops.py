@@ -128,7 +128,7 @@ def _top_k(tokens: int, width: int, ours: bool) -> Graphed:
     scores = graph.input("scores", "float32", [1, tokens])
     count, x = graph.input("count", "int64", [1]), graph.input("x", "float32", [1, tokens, width])
     if ours:
-        index, y = top_k_tokens.ours(graph, scores, count, x, prefix=1, fuse_pruned=False)
+        index, y, _ = top_k_tokens.ours(graph, scores, count, x, prefix=1)
     else:
         index, y = top_k_tokens.stock(graph, scores, count, x, prefix=1)
     graph.output(index, "int64", [1, "kept"])

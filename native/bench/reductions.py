@@ -78,7 +78,7 @@ def _top_k(kind: str) -> Graphed:
             return encoder.slice(x, graph.op("Add", count, graph.integers(1)))
         if kind == "stock":
             return top_k_tokens.stock(graph, scores, count, x, prefix=1)[1]
-        return top_k_tokens.ours(graph, scores, count, x, prefix=1, fuse_pruned=False)[1]
+        return top_k_tokens.ours(graph, scores, count, x, prefix=1)[1]
 
     model = encoder.build(reduce, scored=() if kind == "free slice" else tuple(STAGES))
     return model, _feeds(keep=np.array(list(STAGES.values()), np.int64))
@@ -100,7 +100,7 @@ def _merge(kind: str) -> Graphed:
             keys = graph.op("Slice", qkv, graph.integers(WIDTH), graph.integers(2 * WIDTH), graph.integers(2))
             heads = graph.op("Reshape", keys, graph.integers(1, -1, HEADS, DIM))
             metric = graph.op("ReduceMean", heads, graph.integers(2), keepdims=0)
-            x, size = merge_tokens.stock(graph, x, metric, graph.integers(merged), size, WIDTH, 1)
+            x, size, _ = merge_tokens.stock(graph, x, metric, graph.integers(merged), size, WIDTH, 1)
         else:
             x, size, _ = merge_tokens.ours(graph, x, qkv, count, size, 1, num_heads=HEADS)
         return x

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from .bundle import BundleError, BundleSpec, Rung, write_bundle
 from .check import CheckError
-from .config import PRESETS, Attention, ViTConfig
+from .config import PRESETS, Attention, Reduction, ViTConfig
 from .cost import incoming_counts, model_macs
 from .labels import IMAGENETTE, imagenet_labels
 from .weights import SourceError, load_state
@@ -46,7 +46,7 @@ def _configured(preset: str, linear: str | None, reduce_at: str | None, fuse: bo
     if preset not in PRESETS:
         raise typer.BadParameter(f"expected one of {', '.join(PRESETS)}, found {preset!r}", param_hint="--preset")
     config = PRESETS[preset]
-    changes: dict = {"fuse_pruned": fuse}
+    changes: dict = {}
     if linear is not None:
         chosen = _numbers("--linear", linear)
         if not set(chosen) <= set(range(config.depth)):
@@ -55,8 +55,9 @@ def _configured(preset: str, linear: str | None, reduce_at: str | None, fuse: bo
             )
         form = Attention("linear", feature_map="elu1", reweight="cos1d", normalize="row_sum")
         changes["attention"] = tuple(form if i in chosen else Attention() for i in range(config.depth))
-    if reduce_at is not None:
-        changes["reduce_at"] = _numbers("--reduce-at", reduce_at)
+    if reduce_at is not None or fuse:
+        blocks = config.reduce_at if reduce_at is None else _numbers("--reduce-at", reduce_at)
+        changes["reductions"] = Reduction.at(*blocks, fuse="mean" if fuse else "none")
     return dataclasses.replace(config, **changes)
 
 

@@ -86,12 +86,8 @@ def _validate(folder: Path, config: ViTConfig, spec: BundleSpec, overwrite: bool
             faults.append(f"rung names are lower case and start with a letter, found {rung.name!r}")
         if rung.top1 is not None and not 0 <= rung.top1 <= 100:
             faults.append(f"rung {rung.name}: top-1 is a percentage, found {rung.top1}")
-        limits = (config.patches, *rung.keep)
-        if len(rung.keep) != len(config.reduce_at) or any(not 1 <= k <= limit for k, limit in zip(rung.keep, limits)):
-            faults.append(
-                f"rung {rung.name}: expected {len(config.reduce_at)} counts that fall from at most {config.patches}, "
-                f"found {rung.keep}"
-            )
+        if fault := config.fault_of(rung.keep):
+            faults.append(f"rung {rung.name}: {fault}")
         else:
             fitting.append(rung)
     chosen = _keep_from(config, fitting)

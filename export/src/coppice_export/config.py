@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["MINI", "PRESETS", "VIT_TINY", "Attention", "Conv", "Preprocessing", "ViTConfig"]
+__all__ = ["MINI", "PRESETS", "VIT_TINY", "Attention", "Conv", "Preprocessing", "Reduction", "ViTConfig"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,53 @@ class Attention:
 
 
 @dataclass(frozen=True)
+class Reduction:
+    """What one block does to its patch tokens, between attention and MLP.
+
+    `top_k` keeps the best by class attention (EViT); `merge` merges the most similar (ToMe); `prune_merge` drops the
+    worst and merges the next worst into the kept token most like them (DiffRate).
+    """
+
+    block: int  # 0-based
+    method: str = "top_k"
+    fuse: str = "none"  # top_k: one more token stands for the pruned ones, their score-weighted mean or sum
+    merge_share: float = 0.5  # prune_merge: of the tokens that go, how many merge instead of being dropped
+    proportional: bool = True  # merge, prune_merge: later attention weighs a token by the tokens merged into it
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("method", ("top_k", "merge", "prune_merge")), ("fuse", ("none", "mean", "sum"))):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise ValueError(f"reduction {name}: expected one of {', '.join(allowed)}, found {value!r}")
+        if self.fuse != "none" and self.method != "top_k":
+            raise ValueError(f"only top_k fuses what it prunes; found fuse={self.fuse!r} with {self.method}")
+        if not 0 <= self.merge_share <= 1:
+            raise ValueError(f"reduction merge_share: expected a share from 0 to 1, found {self.merge_share}")
+
+    @classmethod
+    def at(cls, *blocks: int, **attributes) -> tuple[Reduction, ...]:
+        """The same reduction in several blocks."""
+        return tuple(cls(block, **attributes) for block in blocks)
+
+    @property
+    def scored(self) -> bool:
+        """Whether it ranks tokens by the class token's attention."""
+        return self.method != "merge"
+
+    @property
+    def fuses(self) -> bool:
+        return self.fuse != "none"
+
+    def least(self, patches: int) -> int:
+        """The fewest patch tokens that can be left of `patches`: half of them can merge into the other half."""
+        return patches - patches // 2 if self.method == "merge" else 1
+
+    def outgoing(self, patches: int, count: int) -> int:
+        """Patch tokens that go on, a fused one included, of which `count` were asked for."""
+        return count + int(self.fuses and count < patches)
+
+
+@dataclass(frozen=True)
 class Preprocessing:
     """From decoded pixels to the input tensor: resize the short side, crop the centre, scale to (x/255 - mean)/std."""
 
@@ -90,8 +137,8 @@ class ViTConfig:
     token side by side (`class_distilled`), the mean of the patch tokens (`mean`), or the class token and that mean side
     by side (`class_mean`, DINOv2). `fc_norm` puts the final norm after the mean instead of before it.
 
-    `attention` holds one entry per block. `reduce_at` lists the blocks (0-based) that keep only their best patch
-    tokens, between attention and MLP; stage s of the graph's `keep` input belongs to `reduce_at[s]`.
+    `attention` holds one entry per block, `reductions` one per block that reduces its tokens, in the order of the
+    blocks. Stage s of the graph's `keep` input, the patch tokens left after it, belongs to `reductions[s]`.
     `fc2_rank` has the rank of each block's second MLP matrix, 0 for a whole one (cFFN); empty: all are whole.
     """
 
@@ -103,8 +150,7 @@ class ViTConfig:
     hidden: int
     classes: int
     attention: tuple[Attention, ...]
-    reduce_at: tuple[int, ...] = ()
-    fuse_pruned: bool = False
+    reductions: tuple[Reduction, ...] = ()
     prefix_tokens: int = 1
     norm_eps: float = 1e-6
     fc2_rank: tuple[int, ...] = ()
@@ -125,7 +171,7 @@ class ViTConfig:
         if self.stem[-1].out != self.width:
             raise ValueError(f"the stem must end in the model's width: {self.stem[-1].out} against {self.width}")
         if list(self.reduce_at) != sorted(set(self.reduce_at)) or not set(self.reduce_at) <= set(range(self.depth)):
-            raise ValueError(f"reduce_at must be rising block numbers below {self.depth}: {self.reduce_at}")
+            raise ValueError(f"reductions must be at rising block numbers below {self.depth}: {self.reduce_at}")
         for block, attention in enumerate(self.attention):
             made = self.heads - attention.computed_heads
             enough = 2 if attention.renorm == "layernorm" else 1
@@ -139,15 +185,17 @@ class ViTConfig:
             raise ValueError(
                 f"fc2_rank must have a rank of 0..{limit} for each of {self.depth} blocks: {self.fc2_rank}"
             )
-        for block in self.reduce_at:
-            if self.attention[block].kind != "softmax":
-                raise ValueError(f"block {block} reduces tokens by its class-token attention, so it must be softmax")
-        if self.fuse_pruned and any(
-            a.reweight == "cos1d" for a in self.attention[min(self.reduce_at, default=self.depth) :]
-        ):
-            raise ValueError(
-                "a fused token has no position, so no block after the first reduction may use cos1d with fuse_pruned"
-            )
+        for reduction in self.reductions:
+            if reduction.scored and self.attention[reduction.block].kind != "softmax":
+                raise ValueError(
+                    f"block {reduction.block} reduces tokens by its class-token attention, so it must be softmax"
+                )
+        for block, attention in enumerate(self.attention):
+            if attention.kind == "hallucinated" and (self.reduction(block) or self.weighs_sizes(block)):
+                raise ValueError(f"block {block} hallucinates, so it can neither reduce tokens nor weigh merged ones")
+        first = min((r.block for r in self.reductions if r.fuses), default=self.depth)
+        if any(a.reweight == "cos1d" for a in self.attention[first:]):
+            raise ValueError("a fused token has no position, so no block after a reduction that fuses may use cos1d")
 
     @property
     def depth(self) -> int:
@@ -162,6 +210,30 @@ class ViTConfig:
     def rank(self, block: int) -> int:
         """Rank of the block's fc2 as two factors, 0 for one matrix."""
         return self.fc2_rank[block] if self.fc2_rank else 0
+
+    @property
+    def reduce_at(self) -> tuple[int, ...]:
+        """The blocks of `reductions`."""
+        return tuple(reduction.block for reduction in self.reductions)
+
+    def reduction(self, block: int) -> Reduction | None:
+        return next((reduction for reduction in self.reductions if reduction.block == block), None)
+
+    def weighs_sizes(self, block: int) -> bool:
+        """Whether the block's attention counts a token once for each token merged into it."""
+        return any(r.block < block and r.proportional and r.method in ("merge", "prune_merge") for r in self.reductions)
+
+    def fault_of(self, keep: tuple[int, ...]) -> str:
+        """Why this token budget cannot be had; empty if it can."""
+        limits = (self.patches, *keep)
+        if len(keep) != len(self.reductions) or any(not 1 <= k <= limit for k, limit in zip(keep, limits)):
+            return f"expected {len(self.reductions)} counts that fall from at most {self.patches}, found {keep}"
+        patches = self.patches
+        for reduction, count in zip(self.reductions, keep):
+            if count < reduction.least(patches):
+                return f"block {reduction.block} merges at most half of {patches} tokens and cannot leave {count}"
+            patches = reduction.outgoing(patches, count)
+        return ""
 
     @property
     def grid(self) -> int:
@@ -211,7 +283,7 @@ MINI = ViTConfig(
     hidden=256,
     classes=10,
     attention=(_LINEAR, _LINEAR, Attention(), Attention(), Attention(), Attention()),
-    reduce_at=(2, 4),
+    reductions=Reduction.at(2, 4),
 )
 
 VIT_TINY = ViTConfig(
@@ -223,7 +295,7 @@ VIT_TINY = ViTConfig(
     hidden=768,
     classes=1000,
     attention=(Attention(),) * 12,
-    reduce_at=(3, 6, 9),
+    reductions=Reduction.at(3, 6, 9),
 )
 
 PRESETS = {config.name: config for config in (MINI, VIT_TINY)}

@@ -50,9 +50,8 @@ def model_macs(config: ViTConfig, keep: tuple[int, ...] | None = None, class_row
     tokens = config.tokens
     for number, attention in enumerate(config.attention):
         rows = out = tokens
-        if number in counts:
-            fused = int(config.fuse_pruned and counts[number] < tokens - config.prefix_tokens)
-            out = config.prefix_tokens + counts[number] + fused
+        if reduction := config.reduction(number):
+            out = config.prefix_tokens + reduction.outgoing(tokens - config.prefix_tokens, counts[number])
         elif class_row_only and number == config.depth - 1:
             rows = out = config.head_rows or tokens
         shape = config.width, config.heads, config.hidden
@@ -67,11 +66,14 @@ def parameter_count(config: ViTConfig) -> int:
 
 
 def incoming_counts(config: ViTConfig, ratio: float | Fraction) -> tuple[int, ...]:
-    """ceil(ratio * incoming patches) at every stage. A float counts as the decimal it prints as: 0.55 is 55/100."""
+    """ceil(ratio * incoming patches) at every stage, or the fewest that it can leave.
+
+    A float counts as the decimal it prints as: 0.55 is 55/100.
+    """
     ratio = Fraction(str(ratio)) if isinstance(ratio, float) else ratio
     counts, patches = [], config.patches
-    for _ in config.reduce_at:
-        kept = math.ceil(ratio * patches)
-        patches = kept + int(config.fuse_pruned and kept < patches)
+    for reduction in config.reductions:
+        kept = max(math.ceil(ratio * patches), reduction.least(patches))
+        patches = reduction.outgoing(patches, kept)
         counts.append(kept)
     return tuple(counts)

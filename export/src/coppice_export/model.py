@@ -7,9 +7,10 @@ from typing import Literal
 import numpy as np
 import onnx
 
-from .config import ViTConfig
+from .config import Reduction, ViTConfig
 from .graph import Graph
-from .operators import hallucinated_attention, linear_attention, token_attention, top_k_tokens
+from .operators import hallucinated_attention, linear_attention, token_attention
+from .reductions import METHODS, Tokens
 
 __all__ = ["Flavour", "build_model"]
 
@@ -23,8 +24,8 @@ def build_model(config: ViTConfig, state: dict[str, np.ndarray], flavour: Flavou
     second opinion in checks. In both, a last block without a reduction computes only the rows that the head reads,
     which is exact.
     """
-    if flavour == "stock" and config.fuse_pruned:
-        raise ValueError("the stock flavour has no fused token; export with fuse_pruned=False to compare")
+    if flavour == "stock" and any(reduction.fuses for reduction in config.reductions):
+        raise ValueError("the stock flavour has no fused token; compare a model without")
     return _Builder(config, state, flavour).build()
 
 
@@ -40,11 +41,10 @@ class _Builder:
         image = graph.input("image", "float32", [1, 3, size, size])
         if config.reduce_at:
             graph.input("keep", "int64", [len(config.reduce_at)])
-        x, branch = self._embed(image), ""
-        positions = ""  # empty: token i is at position i
+        tokens, branch = Tokens(self._embed(image), "", ""), ""
         for block in range(config.depth):
-            x, branch, positions = self._block(block, x, branch, positions)
-        x = self._pooled(x, branch)
+            tokens, branch = self._block(block, tokens, branch)
+        x = self._pooled(tokens.x, branch)
         graph.op("Gemm", x, self._weight("head.weight"), self._weight("head.bias"), outputs=["logits"], transB=1)
         graph.output("logits", "float32", [1, config.classes])
         return graph.model()
@@ -135,30 +135,30 @@ class _Builder:
             bias = self.state[f"stem.{number}.conv.bias"]
         return self.graph.constant(weight, f"stem.{number}.weight"), self.graph.constant(bias, f"stem.{number}.bias")
 
-    def _block(self, number: int, x: str, branch: str, positions: str) -> tuple[str, str, str]:
-        """The residual stream and the branch that the next norm adds to it, before and after the block."""
+    def _block(self, number: int, tokens: Tokens, branch: str) -> tuple[Tokens, str]:
+        """The tokens and the branch that the next norm adds to them, before and after the block."""
         graph, config, name = self.graph, self.config, f"blocks.{number}"
-        stage = config.reduce_at.index(number) if number in config.reduce_at else None
-        rows = config.head_rows if number == config.depth - 1 and stage is None else None
-        x, normed = self._add_and_norm(x, branch, f"{name}.norm1")
-        if not self.ours and config.attention[number].kind == "softmax" and stage is None and not rows:
+        reduction, size = config.reduction(number), tokens.size if config.weighs_sizes(number) else ""
+        rows = config.head_rows if number == config.depth - 1 and not reduction else None
+        x, normed = self._add_and_norm(tokens.x, branch, f"{name}.norm1")
+        plain = config.attention[number].kind == "softmax" and not (size or reduction or rows)
+        qkv = scores = ""
+        if plain and not self.ours:
             weight = graph.constant(self.state[f"{name}.qkv.weight"].T, f"{name}.qkv.weight")
-            y, scores = (
-                token_attention.stock_packed(graph, normed, weight, self._weight(f"{name}.qkv.bias"), config.heads),
-                "",
-            )
+            y = token_attention.stock_packed(graph, normed, weight, self._weight(f"{name}.qkv.bias"), config.heads)
         else:
             qkv = self._linear(normed, f"{name}.qkv")
-            y, scores = self._attention(number, qkv, positions, stage is not None, rows)
+            y, scores = self._attention(number, qkv, tokens.positions, size, rows)
         if rows:
             x = self._first(x, rows)
         branch = self._linear(y, f"{name}.proj")
-        if stage is not None:
-            x, positions = self._reduce(stage, scores, graph.op("Add", x, branch), positions)
+        tokens = tokens._replace(x=x)
+        if reduction:
+            tokens = self._reduce(reduction, tokens._replace(x=graph.op("Add", x, branch)), qkv, scores)
             branch = ""
-        x, normed = self._add_and_norm(x, branch, f"{name}.norm2")
+        x, normed = self._add_and_norm(tokens.x, branch, f"{name}.norm2")
         hidden = graph.op("Gelu", self._linear(normed, f"{name}.fc1"))
-        return x, self._fc2(hidden, number), positions
+        return tokens._replace(x=x), self._fc2(hidden, number)
 
     def _fc2(self, hidden: str, number: int) -> str:
         """One matrix, or two where that is fewer multiply-adds: rank * (hidden + width) < hidden * width."""
@@ -173,31 +173,28 @@ class _Builder:
         weight = self.graph.constant((v @ u).T.astype(np.float32), f"{name}.weight")
         return self.graph.op("Add", self.graph.op("MatMul", hidden, weight), self._weight(f"{name}.v.bias"))
 
-    def _attention(self, number: int, qkv: str, positions: str, scores: bool, rows: int | None) -> tuple[str, str]:
-        """The first `rows` of the attention (None: all) and, where asked for, the tokens' scores."""
+    def _attention(self, number: int, qkv: str, positions: str, size: str, rows: int | None) -> tuple[str, str]:
+        """The first `rows` of the attention (None: all) and, where a reduction asks for them, the tokens' scores."""
         graph, config, attention = self.graph, self.config, self.config.attention[number]
+        reduction, s = config.reduction(number), ""
+        scored = bool(reduction and reduction.scored)
         query_index = graph.constant(np.arange(rows, dtype=np.int64)[None]) if self.ours and rows else ""
         if attention.kind == "linear":
+            options = config.heads, attention, config.tokens, positions
             if self.ours:
-                y, s = (
-                    linear_attention.ours(graph, qkv, config.heads, attention, config.tokens, positions, query_index),
-                    "",
-                )
+                y = linear_attention.ours(graph, qkv, *options, query_index, size)
             else:
-                y, s = (
-                    linear_attention.stock(graph, qkv, config.heads, config.width, attention, config.tokens, positions),
-                    "",
-                )
+                y = linear_attention.stock(graph, qkv, config.heads, config.width, *options[1:], size)
                 if rows:
                     y = self._first(y, rows)
         elif attention.kind == "hallucinated":
-            y, s = self._hallucinated(number, qkv), ""
+            y = self._hallucinated(number, qkv)
             if rows:
                 y = self._first(y, rows)
         elif self.ours:
-            y, s = token_attention.ours(graph, qkv, config.heads, scores, query_index, config.score)
+            y, s = token_attention.ours(graph, qkv, config.heads, scored, query_index, config.score, size)
         else:
-            y, s = token_attention.stock(graph, qkv, config.heads, config.width, scores, rows, config.score)
+            y, s = token_attention.stock(graph, qkv, config.heads, config.width, scored, rows, config.score, size)
         graph.declare(y, "float32", [1, rows or self.tokens, config.width])
         if s:
             graph.declare(s, "float32", [1, self.tokens])
@@ -215,22 +212,22 @@ class _Builder:
         form |= {array: self.state[name] for array, name in arrays.items()}
         return hallucinated_attention.stock(graph, qkv, heads, self.config.width // heads, **form)
 
-    def _reduce(self, stage: int, scores: str, x: str, positions: str) -> tuple[str, str]:
+    def _reduce(self, reduction: Reduction, tokens: Tokens, qkv: str, scores: str) -> Tokens:
         graph, config = self.graph, self.config
+        stage = config.reductions.index(reduction)
         count = graph.op("Slice", "keep", graph.integers(stage), graph.integers(stage + 1), graph.integers(0))
-        if self.ours:
-            index, x = top_k_tokens.ours(graph, scores, count, x, config.prefix_tokens, config.fuse_pruned)
-        else:
-            index, x = top_k_tokens.stock(graph, scores, count, x, config.prefix_tokens)
+        face = METHODS[reduction.method].graph_face
+        x, index, size = face(graph, reduction, config, self.ours, tokens, qkv, scores, count)
         kept = f"kept_{stage}"
         self.tokens = f"tokens_{stage}"
         graph.declare(index, "int64", [1, f"{kept}_tokens"])
         graph.declare(x, "float32", [1, self.tokens, config.width])
-        if not positions:
-            positions = graph.constant(np.arange(config.tokens, dtype=np.int64)[None])
+        if size:
+            graph.declare(size, "float32", [1, self.tokens])
+        positions = tokens.positions or graph.constant(np.arange(config.tokens, dtype=np.int64)[None])
         graph.op("GatherElements", positions, index, outputs=[kept], axis=1)
         graph.output(kept, "int64", [1, f"{kept}_tokens"])
-        return x, self._with_fused_position(kept, x) if config.fuse_pruned else kept
+        return Tokens(x, self._with_fused_position(kept, x) if reduction.fuses else kept, size)
 
     def _with_fused_position(self, kept: str, x: str) -> str:
         """The positions of all rows of x: those kept, and -1 for the row that stands for the pruned ones, if any."""

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .config import Attention, Conv, ViTConfig
-from .operators import hallucinated_attention, linear_attention, token_attention, top_k_tokens
+from .operators import hallucinated_attention, linear_attention, token_attention
+from .reductions import METHODS, Tokens
 from .weights import load_state
 
 __all__ = ["Block", "VisionTransformer", "load_reference"]
@@ -40,11 +41,12 @@ class _Factors(nn.Module):
 
 
 class Block(nn.Module):
-    """A pre-norm encoder block; `count` patch tokens go on to the MLP when it is given."""
+    """A pre-norm encoder block; one that reduces its tokens is told how many patch tokens go on to the MLP."""
 
     def __init__(self, config: ViTConfig, number: int):
         super().__init__()
-        self.config, self.attention = config, config.attention[number]
+        self.config, self.attention, self.reduction = config, config.attention[number], config.reduction(number)
+        self.weighs_sizes = config.weighs_sizes(number)
         self.norm1 = nn.LayerNorm(config.width, eps=config.norm_eps)
         self.qkv = nn.Linear(config.width, config.qkv_width(number))
         self.mix, self.dw = self._hallucination(config, self.attention)
@@ -67,24 +69,25 @@ class Block(nn.Module):
         mix = nn.Parameter(torch.full((made, computed), 1 / computed)) if mixed else None
         return mix, nn.Parameter(dw) if side else None
 
-    def forward(self, x: Tensor, positions: Tensor, count: int | None = None) -> tuple[Tensor, Tensor]:
-        """x: (batch, tokens, width), positions: (batch, tokens) -> the output and the positions of its tokens."""
-        config = self.config
-        qkv = self.qkv(self.norm1(x))
+    def forward(self, tokens: Tokens, count: int | None = None) -> Tokens:
+        """All tensors of `tokens` have as many tokens less afterwards."""
+        config, size = self.config, tokens.size if self.weighs_sizes else None
+        qkv, scores = self.qkv(self.norm1(tokens.x)), None
         if self.attention.kind == "linear":
-            y = linear_attention.torch_face(qkv, config.heads, self.attention, config.tokens, positions)
+            y = linear_attention.torch_face(qkv, config.heads, self.attention, config.tokens, tokens.positions, size)
         elif self.attention.kind == "hallucinated":
             a = self.attention
             y = hallucinated_attention.torch_face(qkv, config.heads, self.mix, self.dw, a.stage, a.renorm, a.eps)
         else:
-            y, scores = token_attention.torch_face(qkv, config.heads, config.score)
-        x = x + self.proj(y)
-        if count is not None:
-            index, x = top_k_tokens.torch_face(scores, count, x, config.prefix_tokens, config.fuse_pruned)
-            positions = positions.gather(1, index)
-            if x.shape[1] > positions.shape[1]:
-                positions = F.pad(positions, (0, 1), value=-1)
-        return x + self.fc2(F.gelu(self.fc1(self.norm2(x)))), positions
+            y, scores = token_attention.torch_face(qkv, config.heads, config.score, size)
+        tokens = tokens._replace(x=tokens.x + self.proj(y))
+        if self.reduction:
+            x, index, size = METHODS[self.reduction.method].torch_face(
+                self.reduction, config, tokens, qkv, scores, count
+            )
+            positions = tokens.positions.gather(1, index)
+            tokens = Tokens(x, F.pad(positions, (0, x.shape[1] - index.shape[1]), value=-1), size)
+        return tokens._replace(x=tokens.x + self.fc2(F.gelu(self.fc1(self.norm2(tokens.x)))))
 
 
 class VisionTransformer(nn.Module):
@@ -108,12 +111,12 @@ class VisionTransformer(nn.Module):
         x = self.stem(image).flatten(2).transpose(1, 2)
         x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1) + self.pos_embed
         positions = torch.arange(x.shape[1], device=x.device).expand(len(x), -1)
-        kept = []
+        tokens, kept = Tokens(x, positions, None), []
         for number, block in enumerate(self.blocks):
-            x, positions = block(x, positions, counts.get(number))
+            tokens = block(tokens, counts.get(number))
             if number in counts:
-                kept.append(positions)
-        return self._pooled(x), kept
+                kept.append(tokens.positions)
+        return self._pooled(tokens.x), kept
 
     def _pooled(self, x: Tensor) -> Tensor:
         prefix, pooling = self.config.prefix_tokens, self.config.pooling

@@ -74,8 +74,11 @@ def _torch_cubed(x):
     return positive.pow(3) * (norm / positive.pow(6).sum((1, 3), keepdim=True).sqrt().clamp_min(1e-30))
 
 
-def torch_face(qkv, heads: int, attention: Attention, length: int, positions=None):
-    """qkv: (batch, tokens, 3 * width) -> (batch, tokens, width); positions: (batch, tokens) if tokens were pruned."""
+def torch_face(qkv, heads: int, attention: Attention, length: int, positions=None, size=None):
+    """qkv: (batch, tokens, 3 * width) -> (batch, tokens, width).
+
+    positions: (batch, tokens) if tokens were pruned; size: (batch, tokens) if some were merged.
+    """
     import torch
     from torch.nn import functional as F
 
@@ -95,6 +98,8 @@ def torch_face(qkv, heads: int, attention: Attention, length: int, positions=Non
             outside = patch < 0
             factor = factor.masked_fill(outside[:, :, None] | outside[:, None, :], 1.0)
         weights = weights * factor[:, None]
+    if size is not None:
+        weights = weights * size[:, None, None, :]
     if attention.normalize == "row_sum":
         weights = weights / weights.sum(-1, keepdim=True).clamp_min(attention.eps)
     elif attention.normalize == "sqrt_d":
@@ -103,7 +108,14 @@ def torch_face(qkv, heads: int, attention: Attention, length: int, positions=Non
 
 
 def ours(
-    graph: Graph, qkv: str, heads: int, attention: Attention, length: int, positions: str = "", query_index: str = ""
+    graph: Graph,
+    qkv: str,
+    heads: int,
+    attention: Attention,
+    length: int,
+    positions: str = "",
+    query_index: str = "",
+    size: str = "",
 ) -> str:
     attributes = {name: getattr(attention, name) for name in ("feature_map", "reweight", "normalize", "eps")}
     if attention.reweight == "cos1d":
@@ -115,6 +127,7 @@ def ours(
         qkv,
         query_index,
         positions,
+        size,
         domain=DOMAIN,
         num_heads=heads,
         **attributes,
@@ -122,7 +135,14 @@ def ours(
 
 
 def stock(
-    graph: Graph, qkv: str, heads: int, width: int, attention: Attention, length: int, positions: str = ""
+    graph: Graph,
+    qkv: str,
+    heads: int,
+    width: int,
+    attention: Attention,
+    length: int,
+    positions: str = "",
+    size: str = "",
 ) -> str:
     """The linear order in standard operators, of relu and elu1 without or with cos1d.
 
@@ -144,6 +164,8 @@ def stock(
             waves = [graph.op("Gather", wave, positions, axis=0) for wave in waves]
         waves = [graph.op("Reshape", wave, graph.integers(1, 1, -1, 1)) for wave in waves]
         q, k = (graph.op("Concat", *(graph.op("Mul", x, wave) for wave in waves), axis=-1) for x in (q, k))
+    if size:
+        k = graph.op("Mul", k, graph.op("Unsqueeze", size, graph.integers(1, 3)))
     summary = graph.op("MatMul", graph.op("Transpose", k, perm=[0, 1, 3, 2]), v)
     y = graph.op("MatMul", q, summary)
     if attention.normalize == "row_sum":

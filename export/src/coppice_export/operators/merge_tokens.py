@@ -77,38 +77,37 @@ def reference(
 
 
 def torch_face(x, metric, count: int, size, prefix: int = 1, threshold: float | None = None):
-    """One item in the order `tome`.
+    """In the order `tome`; one item where a threshold decides.
 
-    x: (1, tokens, width), metric: (1, tokens, dim), size: (1, tokens) -> y, its sizes, each token's row.
+    x: (batch, tokens, width), metric: (batch, tokens, dim), size: (batch, tokens) -> y, its sizes, each token's row,
+    and the token at whose place each row stands.
     """
     import torch
     from torch.nn import functional as F
 
-    tokens = x.shape[1]
-    unit = F.normalize(metric[0], dim=-1)
-    even, odd = torch.arange(0, tokens, 2), torch.arange(1, tokens, 2)
-    cosine = unit[even] @ unit[odd].T
-    cosine[even < prefix] = -torch.inf
-    cosine[:, odd < prefix] = -torch.inf
-    best, partner = cosine.max(1)
+    batch, tokens, width = x.shape
+    numbers = torch.arange(tokens, device=x.device)
+    free = numbers[prefix:]
+    sources, targets = free[free % 2 == 0], free[free % 2 == 1]
+    unit = F.normalize(metric, dim=-1)
+    best, partner = (unit[:, sources] @ unit[:, targets].transpose(1, 2)).max(-1)
     count = min(count, (tokens - prefix) // 2)
-    chosen = best.argsort(descending=True, stable=True)[:count]
     if threshold is not None:
-        chosen = chosen[best[chosen] > threshold]
-    into = torch.arange(tokens)
-    into[even[chosen]] = odd[partner[chosen]]
-    stays = into == torch.arange(tokens)
-    if len(chosen):
-        free = torch.arange(tokens) >= prefix
-        ordered = torch.cat([torch.arange(prefix), even[(stays & free)[even]], odd[(stays & free)[odd]]])
-    else:
-        ordered = torch.arange(tokens)
-    row = torch.empty(tokens, dtype=torch.int64)
-    row[ordered] = torch.arange(len(ordered))
-    group = row[into]
-    total = torch.zeros(len(ordered), dtype=x.dtype).index_add(0, group, size[0])
-    y = torch.zeros(len(ordered), x.shape[2], dtype=x.dtype).index_add(0, group, x[0] * size[0, :, None])
-    return (y / total[:, None])[None], total[None], group[None]
+        count = min(count, int((best > threshold).sum()))
+    if count == 0:
+        every = numbers.expand(batch, -1)
+        return x, size, every, every
+    rank = best.argsort(dim=1, descending=True, stable=True)
+    merged, rest = rank[:, :count], rank[:, count:].sort(1).values
+    every = [part.expand(batch, -1) for part in (numbers[:prefix], targets)]
+    stays = torch.cat([every[0], sources[rest], every[1]], 1)
+    rows = torch.arange(tokens - count, device=x.device).expand(batch, -1)
+    group = torch.zeros(batch, tokens, dtype=torch.int64, device=x.device).scatter(1, stays, rows)
+    into = group.gather(1, targets[partner.gather(1, merged)])
+    group = group.scatter(1, sources[merged], into)
+    total = size.new_zeros(rows.shape).scatter_add(1, group, size)
+    sums = x.new_zeros(*rows.shape, width).scatter_add(1, group[:, :, None].expand(-1, -1, width), x * size[:, :, None])
+    return sums / total[:, :, None], total, group, stays
 
 
 def ours(
@@ -133,38 +132,42 @@ def ours(
     )
 
 
-def stock(graph: Graph, x: str, metric: str, count: str, size: str, width: int, prefix: int) -> tuple[str, str]:
+def stock(graph: Graph, x: str, metric: str, count: str, size: str, width: int, prefix: int) -> tuple[str, str, str]:
     """The rule `bipartite` in the order `tome`, for one item and at most one prefix token. count: shape [1].
 
-    The names of y (1, rows, width) and its sizes (1, rows).
+    The names of y (1, rows, width), its sizes (1, rows) and the token at whose place each row stands (1, rows).
     """
     end = graph.integers(np.iinfo(np.int64).max)
-    two, rows_axis = graph.integers(2), graph.integers(1)
+    zero, one, two = graph.integers(0), graph.integers(1), graph.integers(2)
 
     def every_second(value: str, begin: int) -> str:
-        return graph.op("Slice", value, graph.integers(begin), end, rows_axis, two)
+        return graph.op("Slice", value, graph.integers(begin), end, one, two)
 
     first_source, first_target = prefix + prefix % 2, prefix + 1 - prefix % 2
-    length = graph.op("ReduceL2", metric, graph.integers(2), keepdims=1)
-    unit = graph.op("Div", metric, length)
+    unit = graph.op("Div", metric, graph.op("ReduceL2", metric, two, keepdims=1))
     targets = graph.op("Transpose", every_second(unit, first_target), perm=[0, 2, 1])
     cosine = graph.op("MatMul", every_second(unit, first_source), targets)
-    best, partner = graph.op("TopK", cosine, graph.integers(1), outputs=2, axis=-1)
+    best, partner = graph.op("TopK", cosine, one, outputs=2, axis=-1)
     best, partner = (graph.op("Squeeze", value, graph.integers(0, 2)) for value in (best, partner))
     _, rank = graph.op("TopK", best, graph.op("Shape", best), outputs=2, axis=-1)
-    merged = graph.op("Slice", rank, graph.integers(0), count, graph.integers(0))
-    rest = graph.op("Slice", rank, count, end, graph.integers(0))
+    merged = graph.op("Slice", rank, zero, count, zero)
+    rest = graph.op("Slice", rank, count, end, zero)
     rest, _ = graph.op("TopK", rest, graph.op("Shape", rest), outputs=2, axis=-1, largest=0)
     into = graph.op("Gather", partner, merged, axis=0)
 
-    column = graph.op("Unsqueeze", size, graph.integers(2))
+    column = graph.op("Unsqueeze", size, two)
     weighted = graph.op("Concat", graph.op("Mul", x, column), column, axis=2)
     sources, kept = every_second(weighted, first_source), every_second(weighted, first_target)
-    moved = graph.op("Squeeze", graph.op("Gather", sources, merged, axis=1), graph.integers(0))
-    place = graph.op("Unsqueeze", into, graph.integers(1))
-    kept = graph.op("ScatterND", graph.op("Squeeze", kept, graph.integers(0)), place, moved, reduction="add")
-    parts = [graph.op("Gather", sources, rest, axis=1), graph.op("Unsqueeze", kept, graph.integers(0))]
+    moved = graph.op("Squeeze", graph.op("Gather", sources, merged, axis=1), zero)
+    place = graph.op("Unsqueeze", into, one)
+    kept = graph.op("ScatterND", graph.op("Squeeze", kept, zero), place, moved, reduction="add")
+    parts = [graph.op("Gather", sources, rest, axis=1), graph.op("Unsqueeze", kept, zero)]
+    begin, step = graph.constant(np.array(0)), graph.constant(np.array(1))
+    numbers = graph.op("Range", begin, graph.op("Size", size), step)
+    numbers = graph.op("Unsqueeze", numbers, zero)
+    stays = [graph.op("Gather", every_second(numbers, first_source), rest, axis=1), every_second(numbers, first_target)]
     if prefix:
-        parts.insert(0, graph.op("Slice", weighted, graph.integers(0), graph.integers(prefix), rows_axis))
+        parts.insert(0, graph.op("Slice", weighted, zero, graph.integers(prefix), one))
+        stays.insert(0, graph.op("Slice", numbers, zero, graph.integers(prefix), one))
     sums, sizes = graph.op("Split", graph.op("Concat", *parts, axis=1), graph.integers(width, 1), outputs=2, axis=2)
-    return graph.op("Div", sums, sizes), graph.op("Squeeze", sizes, graph.integers(2))
+    return graph.op("Div", sums, sizes), graph.op("Squeeze", sizes, two), graph.op("Concat", *stays, axis=1)

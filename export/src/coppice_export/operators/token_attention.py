@@ -41,30 +41,40 @@ def reference(
     return y, scores * np.linalg.norm(merge_heads(v), axis=-1) if score == "cls_value_norm" else scores
 
 
-def torch_face(qkv, heads: int, score: str = "cls"):
-    """qkv: (batch, tokens, 3 * width) -> y (batch, tokens, width), scores (batch, tokens)."""
+def torch_face(qkv, heads: int, score: str = "cls", size=None):
+    """qkv: (batch, tokens, 3 * width), size: (batch, tokens) -> y (batch, tokens, width), scores (batch, tokens)."""
     import torch
     from torch.nn import functional as F
 
     q, k, v = split_heads(qkv, heads)
     asked = q if score == "received" else q[:, :, :1]
-    scores = torch.softmax(asked @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]), -1).mean((1, 2))
+    bias = None if size is None else size.log()[:, None, None, :]
+    logits = asked @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+    scores = torch.softmax(logits if bias is None else logits + bias, -1).mean((1, 2))
     if score == "cls_value_norm":
         scores = scores * merge_heads(v).norm(dim=-1)
-    return merge_heads(F.scaled_dot_product_attention(q, k, v)), scores
+    return merge_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=bias)), scores
 
 
 def ours(
-    graph: Graph, qkv: str, heads: int, scores: bool, query_index: str = "", score: str = "cls"
+    graph: Graph, qkv: str, heads: int, scores: bool, query_index: str = "", score: str = "cls", size: str = ""
 ) -> tuple[str, str]:
     """The names of y and of scores (empty without)."""
     if not scores:
-        return graph.op("TokenAttention", qkv, query_index, domain=DOMAIN, num_heads=heads), ""
-    return tuple(graph.op("TokenAttention", qkv, query_index, outputs=2, domain=DOMAIN, num_heads=heads, score=score))
+        return graph.op("TokenAttention", qkv, query_index, size, domain=DOMAIN, num_heads=heads), ""
+    attributes = {"num_heads": heads, "score": score}
+    return tuple(graph.op("TokenAttention", qkv, query_index, size, outputs=2, domain=DOMAIN, **attributes))
 
 
 def stock(
-    graph: Graph, qkv: str, heads: int, width: int, scores: bool, rows: int | None = None, score: str = "cls"
+    graph: Graph,
+    qkv: str,
+    heads: int,
+    width: int,
+    scores: bool,
+    rows: int | None = None,
+    score: str = "cls",
+    size: str = "",
 ) -> tuple[str, str]:
     """com.microsoft.MultiHeadAttention of the first `rows` queries, and the weights again where scores are asked for.
 
@@ -72,7 +82,13 @@ def stock(
     """
     q, k, v = graph.op("Split", qkv, graph.integers(width, width, width), outputs=3, axis=-1)
     queries = graph.op("Slice", q, graph.integers(0), graph.integers(rows), graph.integers(1)) if rows else q
-    y = graph.op("MultiHeadAttention", queries, k, v, domain="com.microsoft", num_heads=heads)
+    bias = every_bias = ""
+    if size:
+        bias = graph.op("Unsqueeze", graph.op("Log", size), graph.integers(1, 2))  # (1, 1, 1, tokens)
+        asked = graph.op("Shape", queries, start=1, end=2)
+        shape = graph.op("Concat", graph.integers(1, 1), asked, graph.integers(1), axis=0)
+        every_bias = graph.op("Expand", bias, shape)
+    y = graph.op("MultiHeadAttention", queries, k, v, "", "", every_bias, domain="com.microsoft", num_heads=heads)
     if not scores:
         return y, ""
     dim = width // heads
@@ -80,7 +96,7 @@ def stock(
     asked = q if score == "received" else graph.op("Slice", q, graph.integers(0), graph.integers(1), graph.integers(1))
     asked = graph.op("Transpose", graph.op("Reshape", asked, graph.integers(1, -1, heads, dim)), perm=[0, 2, 1, 3])
     logits = graph.op("Mul", graph.op("MatMul", asked, keys), graph.constant(np.float32(1 / math.sqrt(dim))))
-    weights = graph.op("Softmax", logits, axis=-1)
+    weights = graph.op("Softmax", graph.op("Add", logits, bias) if bias else logits, axis=-1)
     return y, graph.op("ReduceMean", weights, graph.integers(1, 2), keepdims=0)
 
 

@@ -43,8 +43,11 @@ def reference(
     return np.array(index, np.int64), np.array(rows) if rows else None, np.array(sizes) if sizes else None
 
 
-def torch_face(scores, count: int, x, prefix: int = 1, fuse_pruned: bool = False):
-    """scores: (batch, tokens), x: (batch, tokens, width) -> index (batch, prefix + count), y: those rows of x."""
+def torch_face(scores, count: int, x, prefix: int = 1, fuse: str = "none"):
+    """scores: (batch, tokens), x: (batch, tokens, width) -> index (batch, prefix + count), y: those rows of x.
+
+    fuse: none, or the score-weighted mean or sum of the pruned rows comes last.
+    """
     import torch
 
     batch, tokens, width = x.shape
@@ -52,21 +55,24 @@ def torch_face(scores, count: int, x, prefix: int = 1, fuse_pruned: bool = False
     kept = order[:, :count].sort(1).values + prefix
     index = torch.cat([torch.arange(prefix, device=x.device).expand(batch, prefix), kept], 1)
     y = x.gather(1, index[:, :, None].expand(-1, -1, width))
-    if fuse_pruned and count < tokens - prefix:
+    if fuse != "none" and count < tokens - prefix:
         pruned = order[:, count:] + prefix
         weights = scores.gather(1, pruned)
         fused = (weights[:, :, None] * x.gather(1, pruned[:, :, None].expand(-1, -1, width))).sum(1, keepdim=True)
-        y = torch.cat([y, fused / weights.sum(1)[:, None, None]], 1)
+        y = torch.cat([y, fused / weights.sum(1)[:, None, None] if fuse == "mean" else fused], 1)
     return index, y
 
 
-def ours(graph: Graph, scores: str, count: str, x: str, prefix: int, fuse_pruned: bool) -> tuple[str, str]:
-    """The names of index and y."""
-    return tuple(
-        graph.op(
-            "TopKTokens", scores, count, x, outputs=2, domain=DOMAIN, prefix_tokens=prefix, fuse_pruned=int(fuse_pruned)
-        )
-    )
+def ours(
+    graph: Graph, scores: str, count: str, x: str, prefix: int, fuse: str = "none", size: str = ""
+) -> tuple[str, str, str]:
+    """The names of index, y and the kept sizes (empty without sizes)."""
+    attributes = {"prefix_tokens": prefix, "fuse_pruned": int(fuse != "none")}
+    if fuse == "sum":
+        attributes["normalize_fused"] = 0
+    outputs = 3 if size else 2
+    names = graph.op("TopKTokens", scores, count, x, size, outputs=outputs, domain=DOMAIN, **attributes)
+    return (*names, "")[:3]
 
 
 def stock(graph: Graph, scores: str, count: str, x: str, prefix: int) -> tuple[str, str]:
