@@ -17,6 +17,9 @@ struct Expected {
 // Half a unit in the last place of float32, relative.
 constexpr double kRounding = 1.0 / (1 << 24);
 
+// Below e^-87 the kernels' exponential stays at about 1e-38 where the true one goes on falling.
+constexpr double kSmallestWeight = 2e-38;
+
 // Equal within the bounds; NaN where and only where NaN is expected and the bound is not infinite.
 inline testing::AssertionResult close(const std::vector<float>& found, const Expected& expected) {
   if (found.size() != expected.value.size()) {

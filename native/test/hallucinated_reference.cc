@@ -28,9 +28,6 @@ struct Map {
   }
 };
 
-// Below e^-87 the kernels' exponential stays at about 1e-38 where the true one goes on falling.
-constexpr double kSmallestWeight = 2e-38;
-
 void softmax(Map& map) {
   const size_t n = map.tokens;
   for (size_t i = 0; i < n; ++i) {

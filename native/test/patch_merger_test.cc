@@ -97,6 +97,16 @@ TEST_P(MixBody, HugeLogitsShouldStayFinite) {
   EXPECT_TRUE(close(y, mix_reference(p)));
 }
 
+// Found by the fuzzer: the reference's weight of such a token is far below what float32 holds, the kernels' about 1e-38.
+TEST_P(MixBody, WeightsBelowTheSmallestNumberShouldCountAsIt) {
+  MixProblem p{2, 1, 1, {1, 60}, {2}, {}, {}};
+  p.over_outputs = false;
+  const std::vector<float> y = run_mix(kernels(), p);
+  EXPECT_TRUE(close(y, mix_reference(p)));
+  p.x = {0, -60};
+  EXPECT_TRUE(close(run_mix(kernels(), p), mix_reference(p)));
+}
+
 TEST_P(MixBody, NotANumberShouldReachEveryOutput) {
   MixProblem p = random_mix(19, 11, 5, 5);
   p.x[7 * 11 + 3] = kNan;

@@ -204,14 +204,15 @@ Expected mix_reference(const MixProblem& p) {
   Expected y{std::vector<double>(p.outputs * p.width), std::vector<double>(p.outputs * p.width)};
   for (size_t m = 0; m < p.outputs; ++m) {
     for (size_t i = 0; i < p.width; ++i) {
-      double mass = 0, weight = 0;
+      double mass = 0, weight = 0, floor = 0;
       for (size_t n = 0; n < p.tokens; ++n) {
+        floor += kSmallestWeight * std::abs(t[n * p.width + i]);
         const double term = weights[n * p.outputs + m] * t[n * p.width + i];
         y.value[m * p.width + i] += term;
         mass += std::abs(term);
         weight += weights[n * p.outputs + m];
       }
-      y.bound[m * p.width + i] = mass * (weight_error + kRounding * static_cast<double>(p.tokens + 2)) + token_error * weight;
+      y.bound[m * p.width + i] = mass * (weight_error + kRounding * static_cast<double>(p.tokens + 2)) + token_error * weight + floor;
     }
   }
   return y;
