@@ -80,14 +80,13 @@ inline float combine(const Tap* taps, size_t count, size_t n, float* out) {
     store(out + j + 3 * kLanes, s3);
     total += (s0 + s1) + (s2 + s3);
   }
-  float rest = 0;
   for (; j < n; j += kLanes) {
     Vec s = splat(0);
     for (size_t t = 0; t < count; ++t) s += splat(taps[t].weight) * load(taps[t].source + j);
     store(out + j, s);
-    for (size_t l = j; l < n && l < j + kLanes; ++l) rest += out[l];
+    total += n - j < kLanes ? part(s, n - j) : s;
   }
-  return sum(total) + rest;
+  return sum(total);
 }
 
 // Each column of maps[count] (map_stride apart): less its mean, over its standard deviation.

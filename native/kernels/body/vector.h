@@ -22,9 +22,21 @@ inline float lane(Vec v, size_t i) { return v[i]; }
 
 inline size_t round_up(size_t n, size_t step) { return (n + step - 1) / step * step; }
 
-// The first n < kLanes values; the rest is zero.
-inline Vec load_part(const float* p, size_t n) {
-  float all[kLanes] = {};
+// The first n < kLanes values, and `rest` behind them.
+inline Vec load_part(const float* p, size_t n, Vec rest = splat(0));
+inline void store_part(float* p, Vec v, size_t n);
+// The first n < kLanes lanes, and zeros behind them.
+inline Vec part(Vec v, size_t n);
+
+#if COPPICE_LANES == 16
+inline __mmask16 first(size_t n) { return static_cast<__mmask16>((1u << n) - 1); }
+inline Vec load_part(const float* p, size_t n, Vec rest) { return Vec(_mm512_mask_loadu_ps(__m512(rest), first(n), p)); }
+inline void store_part(float* p, Vec v, size_t n) { _mm512_mask_storeu_ps(p, first(n), __m512(v)); }
+inline Vec part(Vec v, size_t n) { return Vec(_mm512_maskz_mov_ps(first(n), __m512(v))); }
+#else
+inline Vec load_part(const float* p, size_t n, Vec rest) {
+  float all[kLanes];
+  store(all, rest);
   __builtin_memcpy(all, p, n * sizeof(float));
   return load(all);
 }
@@ -34,6 +46,13 @@ inline void store_part(float* p, Vec v, size_t n) {
   store(all, v);
   __builtin_memcpy(p, all, n * sizeof(float));
 }
+
+inline Vec part(Vec v, size_t n) {
+  float all[kLanes];
+  store(all, v);
+  return load_part(all, n);
+}
+#endif
 
 // Lanes of four-lane vectors a, then b, by number.
 #if defined(__clang__)
@@ -160,20 +179,25 @@ inline size_t value_row(size_t dim) { return round_up(dim, kLanes); }
 // out[0..n) = exp(x - max x); returns the sum. out may be x.
 inline float exponentials(const float* x, size_t n, float* out) {
   // Not -inf: logits of -inf alone would give inf - inf, where the sum of no weights is meant.
-  Vec tops = splat(-1e30f);
-  size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) tops = at_least(load(x + i), tops);
-  float top = lane(tops, 0);
-  for (size_t l = 1; l < kLanes; ++l) top = lane(tops, l) > top ? lane(tops, l) : top;
-  for (; i < n; ++i) top = x[i] > top ? x[i] : top;
+  const Vec lowest = splat(-1e30f);
+  const size_t whole = n / kLanes * kLanes;
+  Vec tops = lowest;
+  for (size_t i = 0; i < whole; i += kLanes) tops = at_least(load(x + i), tops);
+  const Vec tail = load_part(x + whole, n - whole, lowest);
+  tops = at_least(tail, tops);
+  float most = lane(tops, 0);
+  for (size_t l = 1; l < kLanes; ++l) most = lane(tops, l) > most ? lane(tops, l) : most;
+  const Vec top = splat(most);
   Vec total = splat(0);
-  for (i = 0; i + kLanes <= n; i += kLanes) {
-    const Vec e = exp_negative(load(x + i) - splat(top));
+  for (size_t i = 0; i < whole; i += kLanes) {
+    const Vec e = exp_negative(load(x + i) - top);
     store(out + i, e);
     total += e;
   }
-  float rest = 0;
-  if (i < n) store_part(out + i, exp_negative(load_part(x + i, n - i) - splat(top)), n - i);
-  for (; i < n; ++i) rest += out[i];
-  return sum(total) + rest;
+  if (whole < n) {
+    const Vec e = exp_negative(tail - top);
+    store_part(out + whole, e, n - whole);
+    total += part(e, n - whole);
+  }
+  return sum(total);
 }
