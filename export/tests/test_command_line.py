@@ -75,9 +75,13 @@ def test_convert_changes_attention_and_stages_on_request(call):
     assert json.loads(Path("bundle/bundle.json").read_text())["keep"]["stages"] == 0
 
 
+def _write(name: str, text: str) -> str:
+    Path(name).write_text(text)
+    return name
+
+
 def _write_accuracy(text: str) -> tuple[str, ...]:
-    Path("accuracy.json").write_text(text)
-    return "--accuracy", "accuracy.json"
+    return "--accuracy", _write("accuracy.json", text)
 
 
 SOURCES = {
@@ -85,6 +89,16 @@ SOURCES = {
     "other-preset": (
         lambda: ("convert", "weights.npz", "--preset", "vit-tiny", "--out", "bundle"),
         "does not fit vit-tiny: .*Choose the preset",
+    ),
+    "stem-without-preset": (
+        lambda: ("convert", "weights.npz", "--out", "bundle"),
+        "tell its strides; give the --preset",
+    ),
+    "preset-and-heads": (lambda: (*FROM_PRESET, "--heads", "3"), "a preset has heads and preprocessing"),
+    "size-between-patches": (lambda: (*FROM_PRESET, "--image-size", "33"), "a multiple of the patch, 8 pixels: 33"),
+    "labels-of-other-classes": (
+        lambda: (*FROM_PRESET, "--labels", _write("labels.txt", "cat\ndog\n")),
+        "expected 10 labels, found 2",
     ),
     "rung-of-one-stage": (lambda: (*FROM_PRESET, "--rung", "full=16"), "rung full: expected 2 counts"),
     "unknown-default": (lambda: (*FROM_PRESET, "--default", "best"), "default must be one of the rungs"),
@@ -116,7 +130,6 @@ def test_refused_source_is_one_sentence_and_exit_code_1(call, arguments, sentenc
 
 
 USAGE = {
-    "no-preset": (("convert", "weights.npz", "--out", "bundle"), "--preset"),
     "unknown-preset": (("convert", "weights.npz", "--preset", "vit-huge", "--out", "bundle"), "found 'vit-huge'"),
     "unknown-option": ((*FROM_PRESET, "--fast"), "--fast"),
     "unknown-command": (("export",), "export"),

@@ -14,10 +14,11 @@ from rich.table import Table
 
 from .bundle import BundleError, BundleSpec, Rung, write_bundle
 from .check import CheckError
+from .checkpoint import SourceError
 from .config import PRESETS, Attention, Reduction, ViTConfig
 from .cost import incoming_counts, model_macs
-from .labels import IMAGENETTE, imagenet_labels
-from .weights import SourceError, load_state
+from .labels import IMAGENETTE, labels_for, read_labels
+from .sources import open_source
 
 __all__ = ["app", "main"]
 
@@ -42,16 +43,19 @@ def _rung(text: str) -> Rung:
     return Rung(name, _numbers("--rung", counts))
 
 
-def _configured(preset: str, linear: str | None, reduce_at: str | None, fuse: bool) -> ViTConfig:
-    if preset not in PRESETS:
-        raise typer.BadParameter(f"expected one of {', '.join(PRESETS)}, found {preset!r}", param_hint="--preset")
-    config = PRESETS[preset]
+def _preset(name: str | None) -> ViTConfig | None:
+    if name is not None and name not in PRESETS:
+        raise typer.BadParameter(f"expected one of {', '.join(PRESETS)}, found {name!r}", param_hint="--preset")
+    return PRESETS[name] if name else None
+
+
+def _configured(config: ViTConfig, linear: str | None, reduce_at: str | None, fuse: bool) -> ViTConfig:
     changes: dict = {}
     if linear is not None:
         chosen = _numbers("--linear", linear)
         if not set(chosen) <= set(range(config.depth)):
             raise typer.BadParameter(
-                f"{preset} has blocks 0..{config.depth - 1}, found {linear}", param_hint="--linear"
+                f"{config.name} has blocks 0..{config.depth - 1}, found {linear}", param_hint="--linear"
             )
         form = Attention("linear", feature_map="elu1", reweight="cos1d", normalize="row_sum")
         changes["attention"] = tuple(form if i in chosen else Attention() for i in range(config.depth))
@@ -81,37 +85,68 @@ def _measured(accuracy: Path | None, rungs: list[Rung]) -> tuple[str, list[Rung]
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(help="An .npz state dict (timm names or this project's).")],
-    preset: Annotated[str, typer.Option(help=f"The model the weights belong to: {', '.join(PRESETS)}.")],
+    source: Annotated[
+        Path, typer.Argument(help="A state dict (.npz, .safetensors, .pth; timm's names) or a Hugging Face folder.")
+    ],
     out: Annotated[Path, typer.Option(help="The bundle's folder.")],
+    preset: Annotated[
+        str | None,
+        typer.Option(help=f"The model the weights belong to, read from them if left out: {', '.join(PRESETS)}."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="timm's name of the model: heads, norms, pooling and preprocessing are its.")
+    ] = None,
+    heads: Annotated[
+        int | None, typer.Option(min=1, help="Attention heads; width / 64 if nothing says otherwise.")
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(min=1, help="Pixels along an edge; the position table is interpolated.")
+    ] = None,
+    preprocessor: Annotated[
+        Path | None, typer.Option(help="A preprocessor_config.json (Hugging Face) with size, crop, mean and deviation.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="Names of the classes, one a line.")] = None,
     linear: Annotated[
         str | None,
         typer.Option(help="Blocks with linear attention (elu1, cos1d, row_sum), as in 0,1; the rest is softmax."),
     ] = None,
     reduce_at: Annotated[
-        str | None, typer.Option(help="Blocks that keep only the best tokens, as in 3,6,9; empty for none.")
+        str | None,
+        typer.Option(
+            help="Blocks that keep only the best tokens, as in 3,6,9; empty for none; each quarter without preset."
+        ),
     ] = None,
     rung: Annotated[
         list[str] | None, typer.Option(help="A token budget: NAME=COUNT,COUNT. Repeat for a ladder.")
     ] = None,
     default: Annotated[str, typer.Option(help="The rung used when nobody asks for another.")] = "full",
     fuse_pruned: Annotated[bool, typer.Option(help="Keep one token for the pruned ones (EViT).")] = False,
-    name: Annotated[str | None, typer.Option(help="The bundle's name; the preset's if left out.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The bundle's name; the preset's or the source's if left out.")
+    ] = None,
     version: Annotated[str, typer.Option(help="The bundle's SemVer.")] = "1.0.0",
     accuracy: Annotated[Path | None, typer.Option(help='JSON: {"data": NAME, "top1": {RUNG: PERCENT}}.')] = None,
     card: Annotated[Path | None, typer.Option(help="Markdown for the bundle's README.md.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing bundle.")] = False,
 ) -> None:
-    """Turn a state dict into a bundle. Needs no PyTorch; compares with it where it is installed."""
-    config = _configured(preset, linear, reduce_at, fuse_pruned)
-    state = load_state(source, config)
+    """Turn a model into a bundle. Needs no PyTorch; compares with it where it is installed."""
+    known = _preset(preset)
+    opened = open_source(source, known, model, heads, preprocessor, image_size)
+    for note in opened.notes:
+        console.print(f"note: {note}")
+    if known is None and reduce_at is None:
+        reduce_at = ",".join(str(opened.config.depth * quarter // 4) for quarter in (1, 2, 3))
+    config = _configured(opened.config, linear, reduce_at, fuse_pruned)
     shares = DEFAULT_RUNGS if config.reduce_at else {}
     rungs = [_rung(text) for text in rung or ()] or [Rung(n, incoming_counts(config, s)) for n, s in shares.items()]
     data, rungs = _measured(accuracy, rungs)
-    labels = tuple(label for _, label, _ in IMAGENETTE) if config.classes == len(IMAGENETTE) else imagenet_labels()
+    names = read_labels(labels) if labels else opened.labels
+    if known and config.classes == len(IMAGENETTE):
+        names = names or tuple(label for _, label, _ in IMAGENETTE)
     text = card.read_text(encoding="utf-8") if card else ""
-    spec = BundleSpec(name or preset, version, labels, tuple(rungs), default if rungs else "", data, text)
-    report = write_bundle(out, config, state, spec, overwrite)
+    names = names or labels_for(config.classes)
+    spec = BundleSpec(name or config.name, version, names, tuple(rungs), default if rungs else "", data, text)
+    report = write_bundle(out, config, opened.state, spec, overwrite)
     table = Table("rung", "tokens kept", "multiply-adds", f"largest difference to {report.reference}")
     for r in rungs:
         table.add_row(

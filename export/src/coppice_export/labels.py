@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["IMAGENETTE", "imagenet_labels"]
+from pathlib import Path
+
+__all__ = ["IMAGENETTE", "imagenet_labels", "labels_for", "read_labels"]
 
 # WordNet synset of each class in the order of the student's logits, its name, and its ImageNet-1k index.
 IMAGENETTE = (
@@ -17,6 +19,16 @@ IMAGENETTE = (
     ("n03445777", "golf ball", 574),
     ("n03888257", "parachute", 701),
 )
+
+
+def read_labels(path: Path) -> tuple[str, ...]:
+    """One label a line, in the order of the logits."""
+    return tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+
+
+def labels_for(classes: int) -> tuple[str, ...]:
+    """ImageNet's names for 1,000 classes, numbers for any other count: nobody knows whose they are."""
+    return imagenet_labels() if classes == 1000 else tuple(f"class {i}" for i in range(classes))
 
 
 def imagenet_labels() -> tuple[str, ...]:

@@ -7,20 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
+from .checkpoint import SourceError, read_arrays
 from .config import ViTConfig
 from .fold import fold
 
-__all__ = ["SourceError", "expected_shapes", "load_state"]
+__all__ = ["SourceError", "expected_shapes", "fitted", "load_state", "renamed"]
 
 _TIMM = (
     (re.compile(r"^patch_embed\.proj\."), "stem.0.conv."),
     (re.compile(r"^(blocks\.\d+\.)(attn|mlp)\."), r"\1"),
     (re.compile(r"^(blocks\.\d+\.)gamma_([12])$"), r"\1ls\2.gamma"),  # DeiT-III as its authors saved it
 )
-
-
-class SourceError(ValueError):
-    """A model source that cannot be read or does not fit its configuration."""
 
 
 def expected_shapes(config: ViTConfig) -> dict[str, tuple[int, ...]]:
@@ -57,37 +54,37 @@ def expected_shapes(config: ViTConfig) -> dict[str, tuple[int, ...]]:
     return shapes | {"head.weight": (config.classes, config.pooled_width), "head.bias": (config.classes,)}
 
 
-def load_state(path: Path, config: ViTConfig) -> dict[str, np.ndarray]:
-    """The float32 arrays of an `.npz` state dict under this project's names; pickled objects are refused.
-
-    Raises SourceError that lists every missing, surplus and misshapen array.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            state = {name: archive[name] for name in archive.files}
-    except Exception as error:  # a damaged archive also ends in zlib.error, TypeError, MemoryError, NotImplementedError
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise SourceError(
-            f"{path}: not a readable .npz state dict ({reason}); give an archive of plain arrays."
-        ) from error
-    renamed, faults = {}, []
-    for name, array in state.items():
+def renamed(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """timm's names as ours. Raises SourceError for an array that is given under both."""
+    result: dict[str, np.ndarray] = {}
+    for name, array in arrays.items():
         for pattern, replacement in _TIMM:
             name = pattern.sub(replacement, name)
-        if name in renamed:
-            faults.append(f"{name} is given twice, under two names")
-        renamed[name] = array
-    renamed = fold(renamed, config)
-    expected = expected_shapes(config)
-    faults += [f"{name} is missing" for name in expected.keys() - renamed.keys()]
-    faults += [f"{name} is not part of {config.name}" for name in renamed.keys() - expected.keys()]
-    for name in expected.keys() & renamed.keys():
-        array = renamed[name]
+        if name in result:
+            raise SourceError(f"{name} is given twice, under two names; keep one of them.")
+        result[name] = array
+    return result
+
+
+def fitted(arrays: dict[str, np.ndarray], config: ViTConfig, source: object, advice: str) -> dict[str, np.ndarray]:
+    """The float32 arrays of the configuration, from arrays under our names or with timm's parts.
+
+    Raises SourceError that names the source, lists every missing, surplus and misshapen array, and ends in the advice.
+    """
+    arrays, expected = fold(arrays, config), expected_shapes(config)
+    faults = [f"{name} is missing" for name in expected.keys() - arrays.keys()]
+    faults += [f"{name} is not part of {config.name}" for name in arrays.keys() - expected.keys()]
+    for name in expected.keys() & arrays.keys():
+        array = arrays[name]
         if array.shape != expected[name] or array.dtype != np.float32:
             faults.append(f"{name}: expected float32 {list(expected[name])}, found {array.dtype} {list(array.shape)}")
         elif not np.isfinite(array).all():
             faults.append(f"{name} has values that are not finite")
     if faults:
-        listed = "; ".join(sorted(faults))
-        raise SourceError(f"{path} does not fit {config.name}: {listed}. Choose the preset the weights were made for.")
-    return {name: renamed[name] for name in expected}
+        raise SourceError(f"{source} does not fit {config.name}: {'; '.join(sorted(faults))}. {advice}")
+    return {name: arrays[name] for name in expected}
+
+
+def load_state(path: Path, config: ViTConfig) -> dict[str, np.ndarray]:
+    """The arrays of a state dict, of any format that `read_arrays` knows, under this project's names."""
+    return fitted(renamed(read_arrays(path)), config, path, "Choose the preset the weights were made for.")

@@ -1,0 +1,55 @@
+"""What a timm model's name tells beyond the shapes of its arrays. Needs timm and PyTorch, and no network."""
+
+from __future__ import annotations
+
+from .checkpoint import SourceError
+from .config import Preprocessing
+from .inference import Facts
+
+__all__ = ["facts_of"]
+
+
+def facts_of(name: str, classes: int) -> Facts:
+    """Heads, norms, pooling and preprocessing of `timm.create_model(name)`.
+
+    Raises SourceError for a name that timm does not have, and for a model whose function this project does not compute.
+    """
+    try:
+        import timm
+        import torch
+        from timm.models.vision_transformer import Block, VisionTransformer
+        from torch import nn
+    except ImportError as error:
+        raise SourceError(f"--model {name} needs timm ({error}); install coppice-export[torch].") from None
+    if not timm.is_model(name):
+        raise SourceError(f"timm {timm.__version__} has no model {name!r}; timm.list_models() names them.")
+    with torch.device("meta"):  # the arrays come from elsewhere: shapes without memory
+        model = timm.create_model(name, pretrained=False, num_classes=classes)
+    if not isinstance(model, VisionTransformer):
+        raise SourceError(f"timm's {name} is a {type(model).__name__}; only its plain ViT, DeiT and DINOv2 are known.")
+    strange = {
+        f"blocks of {type(b).__name__}"
+        for b in model.blocks
+        if type(b) is not Block or type(b.attn).__name__ != "Attention"
+    }
+    strange |= {f"activation {a!r}" for b in model.blocks if repr(a := b.mlp.act) != "GELU(approximate='none')"}
+    if model.global_pool not in ("token", "avg") or model.pool_include_prefix:
+        strange.add(f"pooling {model.global_pool}")
+    if not isinstance(model.norm_pre, nn.Identity):
+        strange.add("a norm before the blocks")
+    if strange:
+        raise SourceError(f"timm's {name} has {', '.join(sorted(strange))}, which this project does not compute.")
+    pooling = "mean" if model.global_pool == "avg" else "class_distilled" if hasattr(model, "head_dist") else "class"
+    return Facts(
+        name=name.lower(),
+        heads=model.blocks[0].attn.num_heads,
+        norm_eps=model.blocks[0].norm1.eps,
+        pooling=pooling,
+        fc_norm=not isinstance(model.fc_norm, nn.Identity),
+        preprocessing=_preprocessing(model.pretrained_cfg),
+    )
+
+
+def _preprocessing(cfg: dict) -> Preprocessing:
+    size = cfg["input_size"][-1]
+    return Preprocessing(int(size / cfg["crop_pct"]), size, tuple(cfg["mean"]), tuple(cfg["std"]))
