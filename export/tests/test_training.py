@@ -179,12 +179,6 @@ def test_random_budgets_fall_and_stay_within_the_recipe(tiny, seed):
     assert 16 >= keep[0] >= keep[1] >= 4
 
 
-@pytest.mark.parametrize(("step", "rate"), [(0, 0.5), (1, 1.0), (2, 1.0), (6, 0.5), (10, 0.0)])
-def test_learning_rate_rises_then_follows_a_half_cosine(step, rate):
-    """Two steps of warm-up, then half a cosine over the remaining eight."""
-    assert training._rate(step, 10, replace(RECIPE, learning_rate=1.0)) == pytest.approx(rate, abs=1e-12)
-
-
 def test_mixed_targets_are_shares_of_the_area(tiny):
     """The share of the next image in the targets is the share of its pixels."""
     image = torch.stack([torch.zeros(3, 32, 32), torch.ones(3, 32, 32)])

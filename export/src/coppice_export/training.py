@@ -16,15 +16,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .config import VIT_TINY, ViTConfig
 from .labels import IMAGENETTE
+from .optimizer import learning_rate, parameter_groups, progress_bar, save_checkpoint, update_average
 from .photographs import class_numbers, find_photographs
 from .preprocess import preprocess
 from .reference import VisionTransformer, load_reference
+from .views import random_crop, to_tensor
 from .weights import SourceError
 
 __all__ = ["Recipe", "draw_curve", "evaluate", "prepare", "read_photographs", "train"]
@@ -50,42 +51,11 @@ class Recipe:
     average_decay: float = 0.998
 
 
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-
-
 def read_photographs(archive: Path) -> tuple[list[Image.Image], np.ndarray]:
     """Decoded RGB photographs of a tar with one folder per synset, in name order, and their class numbers."""
     found = find_photographs(archive)
     numbers = class_numbers(found, [name for _, name, _ in IMAGENETTE])
     return [Image.fromarray(photograph.pixels()) for photograph in found], numbers
-
-
-def _random_crop(image: Image.Image, size: int, smallest: float, rng: np.random.Generator) -> Image.Image:
-    """A crop of `smallest`..1 of the area, aspect ratio 3/4..4/3, resized to size x size."""
-    width, height = image.size
-    area, ratio = rng.uniform(smallest, 1) * width * height, math.exp(rng.uniform(-1, 1) * math.log(4 / 3))
-    w, h = min(width, round(math.sqrt(area * ratio))), min(height, round(math.sqrt(area / ratio)))
-    left, top = rng.integers(0, width - w + 1), rng.integers(0, height - h + 1)
-    return image.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + w, top + h))
-
-
-def _to_tensor(pixels: np.ndarray) -> Tensor:
-    """pixels: uint8 (batch, height, width, 3) -> float32 (batch, 3, height, width) in -1..1."""
-    return (
-        torch.from_numpy(pixels)
-        .permute(0, 3, 1, 2)
-        .float()
-        .div_(127.5)
-        .sub_(1)
-        .contiguous(memory_format=torch.channels_last)
-    )
 
 
 def prepare(archive: Path, teacher_weights: Path, out: Path, config: ViTConfig, recipe: Recipe) -> None:
@@ -99,14 +69,15 @@ def prepare(archive: Path, teacher_weights: Path, out: Path, config: ViTConfig, 
     shape = (recipe.views, len(images))
     pixels = np.lib.format.open_memmap(out / "pixels.npy", "w+", np.uint8, (*shape, size, size, 3))
     opinions = np.lib.format.open_memmap(out / "teacher.npy", "w+", np.float16, (*shape, VIT_TINY.classes))
-    with _progress() as progress, torch.inference_mode():
+    with progress_bar() as progress, torch.inference_mode():
         task = progress.add_task("teacher", total=recipe.views * len(images), note="")
         for view in range(recipe.views):
             for start in range(0, len(images), 32):
-                crops = [_random_crop(image, size, recipe.smallest_crop, rng) for image in images[start : start + 32]]
+                crops = [random_crop(image, size, recipe.smallest_crop, rng) for image in images[start : start + 32]]
                 pixels[view, start : start + 32] = np.stack([np.asarray(c) for c in crops])
                 large = [np.asarray(c.resize((224, 224), Image.Resampling.BICUBIC)) for c in crops]
-                opinions[view, start : start + 32] = teacher(_to_tensor(np.stack(large))).half().numpy()
+                image = to_tensor(np.stack(large), VIT_TINY.preprocessing)
+                opinions[view, start : start + 32] = teacher(image).half().numpy()
                 progress.advance(task, len(crops))
     pixels.flush(), opinions.flush()
     np.save(out / "labels.npy", labels)
@@ -154,13 +125,6 @@ def _jitter(image: Tensor, rng: np.random.Generator) -> Tensor:
     return image * gain + shift
 
 
-def _rate(step: int, steps: int, recipe: Recipe) -> float:
-    if step < recipe.warmup_steps:
-        return recipe.learning_rate * (step + 1) / recipe.warmup_steps
-    done = (step - recipe.warmup_steps) / max(1, steps - recipe.warmup_steps)
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-
-
 def evaluate(
     model: VisionTransformer, images: list[Image.Image], labels: np.ndarray, keep: tuple[int, ...] | None = None
 ) -> float:
@@ -200,11 +164,7 @@ def train(prepared: Path, validation: Path, out: Path, config: ViTConfig, recipe
     student, average = _Student(config), _Student(config)
     student.to(memory_format=torch.channels_last)
     average.load_state_dict(student.state_dict())
-    matrices = [p for p in student.parameters() if p.ndim > 1]
-    vectors = [p for p in student.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    )
+    optimizer = torch.optim.AdamW(parameter_groups(student, recipe.weight_decay))
     first, curve = 0, []
     if (out / "checkpoint.pt").exists():
         saved = torch.load(out / "checkpoint.pt", weights_only=True)
@@ -218,7 +178,7 @@ def train(prepared: Path, validation: Path, out: Path, config: ViTConfig, recipe
         raise SourceError(f"{prepared}: expected at least {recipe.batch} photographs for a batch, found {len(labels)}.")
     steps = recipe.epochs * per_epoch
     half = tuple(config.patches // 2 for _ in config.reduce_at)
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("train", total=steps, completed=first * per_epoch, note="")
         for epoch in range(first, recipe.epochs):
             rng = np.random.default_rng((recipe.seed, epoch))  # a resumed epoch draws what an uninterrupted one would
@@ -227,7 +187,7 @@ def train(prepared: Path, validation: Path, out: Path, config: ViTConfig, recipe
             started, total = time.monotonic(), 0.0
             for number in range(per_epoch):
                 pick = np.sort(order[number * recipe.batch : (number + 1) * recipe.batch])
-                image = _jitter(_to_tensor(np.stack([pixels[view[i], i] for i in pick])), rng)
+                image = _jitter(to_tensor(np.stack([pixels[view[i], i] for i in pick]), config.preprocessing), rng)
                 truth = F.one_hot(torch.from_numpy(labels[pick]), config.classes).float()
                 opinion = torch.softmax(torch.from_numpy(np.stack([opinions[view[i], i] for i in pick])).float(), 1)
                 if rng.random() < recipe.mix_probability:
@@ -238,15 +198,12 @@ def train(prepared: Path, validation: Path, out: Path, config: ViTConfig, recipe
                 loss = loss + recipe.teacher_weight * F.cross_entropy(taught, opinion)
                 step = epoch * per_epoch + number
                 for group in optimizer.param_groups:
-                    group["lr"] = _rate(step, steps, recipe)
+                    group["lr"] = learning_rate(step, steps, recipe.learning_rate, recipe.warmup_steps)
                 optimizer.zero_grad()
                 loss.backward()
                 nn.utils.clip_grad_norm_(student.parameters(), 1.0)
                 optimizer.step()
-                decay = min(recipe.average_decay, (1 + step) / (10 + step))
-                with torch.no_grad():
-                    for slow, fast in zip(average.state_dict().values(), student.state_dict().values()):
-                        slow.lerp_(fast, 1 - decay) if slow.is_floating_point() else slow.copy_(fast)
+                update_average(average, student, step, recipe.average_decay)
                 total += loss.item()
                 progress.update(task, advance=1, note=f"epoch {epoch + 1} loss {loss.item():.3f}")
             row = {"epoch": epoch + 1, "loss": total / per_epoch, "seconds": time.monotonic() - started}
@@ -260,8 +217,7 @@ def train(prepared: Path, validation: Path, out: Path, config: ViTConfig, recipe
                 "optimizer": optimizer.state_dict(),
                 "epoch": epoch + 1,
             }
-            torch.save(state, out / "checkpoint.part")
-            (out / "checkpoint.part").replace(out / "checkpoint.pt")
+            save_checkpoint(out / "checkpoint.pt", state)
             np.savez(
                 out / "weights.npz",
                 **{k: v.numpy() for k, v in average.model.state_dict().items() if v.is_floating_point()},
