@@ -238,6 +238,7 @@ def test_shipped_bundle_is_what_its_recipe_gives_without_pytorch(root, tmp_path,
     for rung in ("full=100,100", "high=80,64", "medium=70,49", "low=50,25", "lowest=30,9"):
         arguments += ["--rung", rung]
     arguments += ["--default", "medium", "--accuracy", recipe / "accuracy.json", "--card", recipe / "CARD.md"]
+    arguments += ["--licence", "apache-2.0"]
     run = subprocess.run([sys.executable, "-c", WITHOUT_TORCH, *arguments], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     found, expected = contents(tmp_path / shipped.name), contents(shipped)

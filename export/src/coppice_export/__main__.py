@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
@@ -83,6 +84,15 @@ def _measured(accuracy: Path | None, rungs: list[Rung]) -> tuple[str, list[Rung]
     return data, [dataclasses.replace(rung, top1=top1.get(rung.name)) for rung in rungs]
 
 
+def _licence(given: str | None) -> str:
+    """The text of the licence."""
+    if given is None:
+        return ""
+    if given.lower() == "apache-2.0":
+        return (resources.files(__package__) / "LICENSE").read_text(encoding="utf-8")
+    return Path(given).read_text(encoding="utf-8")
+
+
 @app.command()
 def convert(
     source: Annotated[
@@ -126,7 +136,12 @@ def convert(
     ] = None,
     version: Annotated[str, typer.Option(help="The bundle's SemVer.")] = "1.0.0",
     accuracy: Annotated[Path | None, typer.Option(help='JSON: {"data": NAME, "top1": {RUNG: PERCENT}}.')] = None,
-    card: Annotated[Path | None, typer.Option(help="Markdown for the bundle's README.md.")] = None,
+    card: Annotated[
+        Path | None, typer.Option(help="Markdown for the bundle's README.md; written from what is known if left out.")
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="The weights' licence: a file with its text, or apache-2.0.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing bundle.")] = False,
 ) -> None:
     """Turn a model into a bundle. Needs no PyTorch; compares with it where it is installed."""
@@ -143,9 +158,9 @@ def convert(
     names = read_labels(labels) if labels else opened.labels
     if known and config.classes == len(IMAGENETTE):
         names = names or tuple(label for _, label, _ in IMAGENETTE)
-    text = card.read_text(encoding="utf-8") if card else ""
+    text, terms = card.read_text(encoding="utf-8") if card else "", _licence(licence)
     names = names or labels_for(config.classes)
-    spec = BundleSpec(name or config.name, version, names, tuple(rungs), default if rungs else "", data, text)
+    spec = BundleSpec(name or config.name, version, names, tuple(rungs), default if rungs else "", data, text, terms)
     report = write_bundle(out, config, opened.state, spec, overwrite)
     table = Table("rung", "tokens kept", "multiply-adds", f"largest difference to {report.reference}")
     for r in rungs:

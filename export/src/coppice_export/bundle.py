@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
+from .bundle_files import MANIFEST, BundleError, listed, occupied, staged, write_json
+from .card import UNSTATED_LICENCE, model_card
 from .check import Report, check_model, sample_images, session, used_operators
 from .config import ViTConfig
 from .cost import incoming_counts, model_macs
@@ -24,10 +22,6 @@ __all__ = ["BundleError", "BundleSpec", "Rung", "write_bundle"]
 RUNTIME = "0.1.0"
 _SEMVER = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-
-
-class BundleError(ValueError):
-    """A bundle that cannot be written as asked; nothing was written."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +44,7 @@ class BundleSpec:
     default: str = ""
     accuracy_data: str = ""
     card: str = field(default="", repr=False)
+    licence: str = field(default="", repr=False)
 
 
 def _costs(config: ViTConfig, rungs: Sequence[Rung]) -> list[tuple[int, Rung]]:
@@ -96,11 +91,8 @@ def _validate(folder: Path, config: ViTConfig, spec: BundleSpec, overwrite: bool
             faults.append(
                 f"rung {rung.name} {rung.keep} is never the nearest to a keep ratio in whole percent; drop or move it"
             )
-    if folder.exists():
-        if not overwrite:
-            faults.append(f"{folder} exists; choose another folder or pass --overwrite")
-        elif not (folder / "bundle.json").is_file():
-            faults.append(f"{folder} exists and is no bundle, so it is not replaced; choose another folder")
+    if fault := occupied(folder, overwrite):
+        faults.append(fault)
     if faults:
         raise BundleError("; ".join(faults) + ".")
 
@@ -116,7 +108,7 @@ def _ladder(config: ViTConfig, rungs: tuple[Rung, ...]) -> list[dict]:
     return ladder
 
 
-def _manifest(config: ViTConfig, spec: BundleSpec, operators: list[str], golden: list[str], files: dict) -> dict:
+def _manifest(config: ViTConfig, spec: BundleSpec, operators: list[str], golden: list[str]) -> dict:
     stages = len(config.reduce_at)
     manifest = {
         "format": 1,
@@ -143,7 +135,7 @@ def _manifest(config: ViTConfig, spec: BundleSpec, operators: list[str], golden:
         manifest["default"] = spec.default
     if spec.accuracy_data:
         manifest["accuracy"] = {"data": spec.accuracy_data, "metric": "top1"}
-    return manifest | {"golden": golden, "files": files}
+    return manifest | {"golden": golden}
 
 
 def _preprocessor(config: ViTConfig) -> dict:
@@ -178,10 +170,6 @@ def _huggingface(config: ViTConfig, spec: BundleSpec) -> dict:
     }
 
 
-def _write_json(path: Path, value: dict) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
 def _write_golden(folder: Path, config: ViTConfig, model: bytes, spec: BundleSpec) -> list[str]:
     """One case for the first and one for the last rung, or one with all tokens: input, budget, expected logits."""
     runner = session(model)
@@ -194,20 +182,9 @@ def _write_golden(folder: Path, config: ViTConfig, model: bytes, spec: BundleSpe
         (case / "input.bin").write_bytes(image.astype("<f4").tobytes())
         (case / "logits.bin").write_bytes(runner.run(["logits"], feeds)[0].astype("<f4").tobytes())
         # Instruction sets sum in different orders: the difference between AVX-512, NEON and scalar is below 1e-4.
-        _write_json(case / "case.json", {"keep": list(keep), "tolerance": 1e-4})
+        write_json(case / "case.json", {"keep": list(keep), "tolerance": 1e-4})
         names.append(f"golden/{number}")
     return names
-
-
-def _files(folder: Path) -> dict[str, dict]:
-    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "bundle.json")
-    return {
-        p.relative_to(folder).as_posix(): {
-            "bytes": p.stat().st_size,
-            "sha256": hashlib.sha256(p.read_bytes()).hexdigest(),
-        }
-        for p in paths
-    }
 
 
 def write_bundle(
@@ -220,23 +197,18 @@ def write_bundle(
     _validate(folder, config, spec, overwrite)
     model = build_model(config, state)
     report = check_model(model, config, state, {rung.name: rung.keep for rung in spec.rungs})
-    staging = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    try:
-        data = model.SerializeToString(deterministic=True)
+    data = model.SerializeToString(deterministic=True)
+    # The graph, the golden pictures, and a mebibyte for the texts.
+    needed_bytes = len(data) + 2 * 4 * 3 * config.preprocessing.crop**2 + 2**20
+    with staged(folder, needed_bytes) as staging:
         (staging / "model.onnx").write_bytes(data)
-        _write_json(staging / "config.json", _huggingface(config, spec))
-        _write_json(staging / "preprocessor_config.json", _preprocessor(config))
-        (staging / "README.md").write_text(spec.card or f"# {spec.name} {spec.version}\n", encoding="utf-8")
-        (staging / "LICENSE").write_bytes((resources.files(__package__) / "LICENSE").read_bytes())
+        architecture, preprocessor = _huggingface(config, spec), _preprocessor(config)
+        write_json(staging / "config.json", architecture)
+        write_json(staging / "preprocessor_config.json", preprocessor)
+        (staging / "LICENSE").write_text(spec.licence or UNSTATED_LICENCE, encoding="utf-8")
         golden = _write_golden(staging, config, data, spec)
-        _write_json(
-            staging / "bundle.json", _manifest(config, spec, list(used_operators(model)), golden, _files(staging))
-        )
-        if folder.exists():
-            shutil.rmtree(folder)
-        staging.rename(folder)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        manifest = _manifest(config, spec, list(used_operators(model)), golden)
+        card = spec.card or model_card(manifest, architecture, preprocessor, spec.licence)
+        (staging / "README.md").write_text(card, encoding="utf-8")
+        write_json(staging / MANIFEST, manifest | {"files": listed(staging)})
     return report
