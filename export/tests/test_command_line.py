@@ -116,7 +116,7 @@ SOURCES = {
     ),
     "stage-in-linear-block": (lambda: (*FROM_PRESET, "--reduce-at", "0"), "block 0 reduces tokens by its class-token"),
     "falling-stages": (lambda: (*FROM_PRESET, "--reduce-at", "3,1"), "reductions must be at rising block numbers"),
-    "fused-before-cosine": (lambda: (*FROM_PRESET, "--fuse-pruned"), "a fused token has no position"),
+    "fused-before-cosine": (lambda: (*FROM_PRESET, "--fuse-pruned"), "a fused or mixed token has no position"),
 }
 
 

@@ -37,7 +37,7 @@ def test_configuration_that_cannot_be_built_is_refused(field, value, sentence):
 def test_fused_token_without_position_is_refused_before_a_cosine():
     """A cosine of positions after a fusing reduction has nothing to work with."""
     late = (*(Attention(),) * 5, Attention("linear", reweight="cos1d"))
-    with pytest.raises(ValueError, match="a fused token has no position"):
+    with pytest.raises(ValueError, match="a fused or mixed token has no position"):
         replace(MINI, attention=late, reductions=Reduction.at(2, 4, fuse="mean"))
 
 

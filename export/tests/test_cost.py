@@ -102,3 +102,46 @@ def test_budget_needs_one_count_for_each_stage(keep):
     """A budget of another length is refused."""
     with pytest.raises(ValueError, match="zip"):
         model_macs(MINI, keep)
+
+
+TOME = {8: 3.42, 13: 2.70, 16: 2.29}
+
+
+@pytest.mark.parametrize(("merged", "published"), TOME.items())
+def test_deit_small_with_tome_costs_what_was_published(merged, published):
+    """ToMe's table for DeiT-S, r tokens merged in every block, in billions of multiply-adds."""
+    config = replace(DEIT_SMALL, reductions=Reduction.at(*range(12), method="merge"))
+    keep, patches = [], 196
+    for _ in range(12):
+        patches -= min(merged, patches // 2)
+        keep.append(patches)
+    assert model_macs(config, tuple(keep), class_row_only=False) / 1e9 == pytest.approx(published, abs=0.005)
+
+
+MERGERS = {"tiny": (192, 3, 0.66), "small": (384, 6, 2.41), "base": (768, 12, 9.18)}
+
+
+@pytest.mark.parametrize(("width", "heads", "expected"), MERGERS.values(), ids=MERGERS)
+def test_merger_half_way_saves_nearly_half(width, heads, expected):
+    """DeiT with 8 tokens after block 6, the class token among them: 47 % less, by the formula of every block."""
+    config = replace(DEIT_SMALL, width=width, heads=heads, hidden=4 * width, stem=(Conv(width, 16, 16),))
+    config = replace(config, reductions=(Reduction(6, "patch_merger", outputs=7),))
+    assert model_macs(config, (), class_row_only=False) / 1e9 == pytest.approx(expected, abs=0.006)
+
+
+def test_queries_of_few_rows_are_counted_by_hand():
+    """Keys and values of all five tokens, queries and everything after of three rows; in both such methods."""
+    block = 2 * 5 * 6 * 6 + 2 * 3 * 6 * 6 + 2 * 3 * 5 * 6 + 3 * (6 * 10 + 10 * 6)
+    last = 3 * 6 * 12 + 1 * 6 * 6 + 1 * 3 * 6 * 2 + 1 * 6 * 6 + 1 * (6 * 10 + 10 * 6)
+    total = 4 * (2 * 2 * 3) * 6 + block + last + 6 * 3
+    assert model_macs(replace(SMALL, reductions=Reduction.at(0, method="sample")), (2,)) == total
+    assert model_macs(replace(SMALL, reductions=(Reduction(0, "static", places=(0, 1, 4)),)), ()) == total
+
+
+def test_predictor_is_counted_by_hand():
+    """A network over four patches of width 8, its mean half once; two of them go through the block."""
+    config = replace(SMALL, width=8, stem=(Conv(8, 2, 2),), reductions=Reduction.at(0, method="predictor"))
+    network = 4 * (8 * 8 + 4 * 4 + 4 * 2 + 2) + 4 * 4
+    block = 4 * 3 * 8 * 8 + 2 * 3 * 3 * 8 + 3 * (8 * 10 + 10 * 8)
+    last = 2 * 3 * 8 * 8 + 2 * 1 * 8 * 8 + 2 * 1 * 3 * 8 + 1 * (8 * 10 + 10 * 8)
+    assert model_macs(config, (2,)) == 4 * (2 * 2 * 3) * 8 + network + block + last + 8 * 3

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations, pairwise
+
+from .reduction import Reduction
 
 __all__ = ["MINI", "PRESETS", "VIT_TINY", "Attention", "Conv", "Preprocessing", "Reduction", "ViTConfig"]
 
@@ -68,53 +72,6 @@ class Attention:
 
 
 @dataclass(frozen=True)
-class Reduction:
-    """What one block does to its patch tokens, between attention and MLP.
-
-    `top_k` keeps the best by class attention (EViT); `merge` merges the most similar (ToMe); `prune_merge` drops the
-    worst and merges the next worst into the kept token most like them (DiffRate).
-    """
-
-    block: int  # 0-based
-    method: str = "top_k"
-    fuse: str = "none"  # top_k: one more token stands for the pruned ones, their score-weighted mean or sum
-    merge_share: float = 0.5  # prune_merge: of the tokens that go, how many merge instead of being dropped
-    proportional: bool = True  # merge, prune_merge: later attention weighs a token by the tokens merged into it
-
-    def __post_init__(self) -> None:
-        for name, allowed in (("method", ("top_k", "merge", "prune_merge")), ("fuse", ("none", "mean", "sum"))):
-            value = getattr(self, name)
-            if value not in allowed:
-                raise ValueError(f"reduction {name}: expected one of {', '.join(allowed)}, found {value!r}")
-        if self.fuse != "none" and self.method != "top_k":
-            raise ValueError(f"only top_k fuses what it prunes; found fuse={self.fuse!r} with {self.method}")
-        if not 0 <= self.merge_share <= 1:
-            raise ValueError(f"reduction merge_share: expected a share from 0 to 1, found {self.merge_share}")
-
-    @classmethod
-    def at(cls, *blocks: int, **attributes) -> tuple[Reduction, ...]:
-        """The same reduction in several blocks."""
-        return tuple(cls(block, **attributes) for block in blocks)
-
-    @property
-    def scored(self) -> bool:
-        """Whether it ranks tokens by the class token's attention."""
-        return self.method != "merge"
-
-    @property
-    def fuses(self) -> bool:
-        return self.fuse != "none"
-
-    def least(self, patches: int) -> int:
-        """The fewest patch tokens that can be left of `patches`: half of them can merge into the other half."""
-        return patches - patches // 2 if self.method == "merge" else 1
-
-    def outgoing(self, patches: int, count: int) -> int:
-        """Patch tokens that go on, a fused one included, of which `count` were asked for."""
-        return count + int(self.fuses and count < patches)
-
-
-@dataclass(frozen=True)
 class Preprocessing:
     """From decoded pixels to the input tensor: resize the short side, crop the centre, scale to (x/255 - mean)/std."""
 
@@ -138,7 +95,7 @@ class ViTConfig:
     by side (`class_mean`, DINOv2). `fc_norm` puts the final norm after the mean instead of before it.
 
     `attention` holds one entry per block, `reductions` one per block that reduces its tokens, in the order of the
-    blocks. Stage s of the graph's `keep` input, the patch tokens left after it, belongs to `reductions[s]`.
+    blocks. Those whose budget is an input are its stages: `keep[s]` patch tokens are left after `stages[s]`.
     `fc2_rank` has the rank of each block's second MLP matrix, 0 for a whole one (cFFN); empty: all are whole.
     """
 
@@ -170,8 +127,6 @@ class ViTConfig:
             raise ValueError(f"width must be a multiple of heads: width={self.width}, heads={self.heads}")
         if self.stem[-1].out != self.width:
             raise ValueError(f"the stem must end in the model's width: {self.stem[-1].out} against {self.width}")
-        if list(self.reduce_at) != sorted(set(self.reduce_at)) or not set(self.reduce_at) <= set(range(self.depth)):
-            raise ValueError(f"reductions must be at rising block numbers below {self.depth}: {self.reduce_at}")
         for block, attention in enumerate(self.attention):
             made = self.heads - attention.computed_heads
             enough = 2 if attention.renorm == "layernorm" else 1
@@ -185,17 +140,45 @@ class ViTConfig:
             raise ValueError(
                 f"fc2_rank must have a rank of 0..{limit} for each of {self.depth} blocks: {self.fc2_rank}"
             )
+        self._check_reductions()
+
+    def _check_reductions(self) -> None:
+        blocks = [reduction.block for reduction in self.reductions]
+        if blocks != sorted(set(blocks)) or not set(blocks) <= set(range(self.depth)):
+            raise ValueError(f"reductions must be at rising block numbers below {self.depth}: {tuple(blocks)}")
         for reduction in self.reductions:
-            if reduction.scored and self.attention[reduction.block].kind != "softmax":
+            kind, block = self.attention[reduction.block].kind, reduction.block
+            if reduction.scored and kind != "softmax":
+                raise ValueError(f"block {block} reduces tokens by its class-token attention, so it must be softmax")
+            if reduction.method == "sample" and self.score != "cls":
+                raise ValueError(f"block {block} samples tokens by a class token's scores, which {self.name} lacks")
+        for earlier, reduction in combinations(self.reductions, 2):
+            if earlier.varies and reduction.has_budget and reduction.method != "sample":
                 raise ValueError(
-                    f"block {reduction.block} reduces tokens by its class-token attention, so it must be softmax"
+                    f"the picture decides how many tokens block {earlier.block} leaves, which may be fewer than block "
+                    f"{reduction.block} is to keep; only sample, threshold and patch_merger may follow"
                 )
         for block, attention in enumerate(self.attention):
-            if attention.kind == "hallucinated" and (self.reduction(block) or self.weighs_sizes(block)):
+            reduces = self.reduction(block) and self.reduction(block).place != "before"
+            if attention.kind == "hallucinated" and (reduces or self.weighs_sizes(block)):
                 raise ValueError(f"block {block} hallucinates, so it can neither reduce tokens nor weigh merged ones")
-        first = min((r.block for r in self.reductions if r.fuses), default=self.depth)
-        if any(a.reweight == "cos1d" for a in self.attention[first:]):
-            raise ValueError("a fused token has no position, so no block after a reduction that fuses may use cos1d")
+        placeless = min((r.block for r in self.reductions if r.fuses or r.method == "patch_merger"), default=self.depth)
+        if any(a.reweight != "none" for a in self.attention[placeless:]):
+            raise ValueError(
+                "a fused or mixed token has no position, so no block after a reduction that makes one may reweight "
+                "by position (cos1d, cos2d)"
+            )
+        self._check_places()
+
+    def _check_places(self) -> None:
+        static = [reduction for reduction in self.reductions if reduction.method == "static"]
+        if any(r.method != "static" for r in self.reductions[: len(static)]):
+            raise ValueError("static reductions come first: after another, a token's number depends on the picture")
+        for before, after in pairwise([tuple(range(self.tokens)), *(r.places for r in static)]):
+            if lost := sorted(set(after) - set(before)):
+                raise ValueError(f"static places must be among those that are left, found {lost}")
+            if not set(range(self.prefix_tokens)) <= set(after):
+                raise ValueError(f"static places must have the {self.prefix_tokens} prefix tokens: {after}")
 
     @property
     def depth(self) -> int:
@@ -212,27 +195,49 @@ class ViTConfig:
         return self.fc2_rank[block] if self.fc2_rank else 0
 
     @property
+    def stages(self) -> tuple[Reduction, ...]:
+        """The reductions whose budget is an input."""
+        return tuple(reduction for reduction in self.reductions if reduction.has_budget)
+
+    @property
     def reduce_at(self) -> tuple[int, ...]:
-        """The blocks of `reductions`."""
-        return tuple(reduction.block for reduction in self.reductions)
+        """The blocks of the stages."""
+        return tuple(reduction.block for reduction in self.stages)
 
     def reduction(self, block: int) -> Reduction | None:
         return next((reduction for reduction in self.reductions if reduction.block == block), None)
 
     def weighs_sizes(self, block: int) -> bool:
         """Whether the block's attention counts a token once for each token merged into it."""
-        return any(r.block < block and r.proportional and r.method in ("merge", "prune_merge") for r in self.reductions)
+        before = [r for r in self.reductions if r.block < block or (r.block == block and r.place == "before")]
+        mixed = max((i for i, r in enumerate(before) if r.method == "patch_merger"), default=-1)
+        return any(r.merges and r.proportional for r in before[mixed + 1 :])
+
+    def static_index(self, reduction: Reduction) -> list[int]:
+        """The incoming tokens that a static reduction keeps."""
+        earlier = self.reductions[: self.reductions.index(reduction)]
+        incoming = earlier[-1].places if earlier else range(self.tokens)
+        return [incoming.index(place) for place in reduction.places]
+
+    def steps(self, keep: tuple[int, ...]) -> Iterator[tuple[Reduction, int, int | None, int]]:
+        """Each reduction with the patch tokens that reach it, its count in `keep` (None: no stage), and those left."""
+        counts, patches = dict(zip(self.reduce_at, keep, strict=True)), self.patches
+        for reduction in self.reductions:
+            count = counts.get(reduction.block)
+            left = reduction.outgoing(patches, count, self.prefix_tokens)
+            yield reduction, patches, count, left
+            patches = left
 
     def fault_of(self, keep: tuple[int, ...]) -> str:
         """Why this token budget cannot be had; empty if it can."""
-        limits = (self.patches, *keep)
-        if len(keep) != len(self.reductions) or any(not 1 <= k <= limit for k, limit in zip(keep, limits)):
-            return f"expected {len(self.reductions)} counts that fall from at most {self.patches}, found {keep}"
-        patches = self.patches
-        for reduction, count in zip(self.reductions, keep):
-            if count < reduction.least(patches):
+        limits, stages = (self.patches, *keep), len(self.stages)
+        if len(keep) != stages or any(not 1 <= k <= limit for k, limit in zip(keep, limits)):
+            return f"expected {stages} counts that fall from at most {self.patches}, found {keep}"
+        for reduction, patches, count, _ in self.steps(keep):
+            if count is not None and count < reduction.least(patches):
                 return f"block {reduction.block} merges at most half of {patches} tokens and cannot leave {count}"
-            patches = reduction.outgoing(patches, count)
+            if count is not None and count > patches and reduction.method != "sample":
+                return f"block {reduction.block} is given {patches} tokens and cannot leave {count}"
         return ""
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from .config import Attention, ViTConfig
+from .config import Attention, Reduction, ViTConfig
 from .weights import expected_shapes
 
 __all__ = ["block_macs", "incoming_counts", "model_macs", "parameter_count"]
@@ -36,12 +36,25 @@ def block_macs(
     return projections + _core(attention, width, dim, queries, tokens) + out * (whole + fc2)
 
 
+def _before(reduction: Reduction, config: ViTConfig, patches: int) -> int:
+    """What choosing or mixing the tokens costs where a network does it."""
+    width = config.width
+    if reduction.method == "patch_merger":
+        return 2 * patches * reduction.outputs * width
+    half, quarter = width // 2, width // 4
+    every = width**2 + (width - half) * half + half * quarter + quarter  # the mean half is multiplied once
+    return patches * every + half * half
+
+
 def model_macs(config: ViTConfig, keep: tuple[int, ...] | None = None, class_row_only: bool = True) -> int:
-    """The whole model, one image. class_row_only: the last block computes what the head reads, as in graphs."""
+    """The whole model, one image; the most, where the number of tokens depends on the picture.
+
+    class_row_only: the last block computes what the head reads, as in graphs. What scoring and sorting cost is left
+    out, as it is in the published figures.
+    """
     keep = config.patches if keep is None else keep
-    counts = dict(
-        zip(config.reduce_at, (keep,) * len(config.reduce_at) if isinstance(keep, int) else keep, strict=True)
-    )
+    keep = (keep,) * len(config.stages) if isinstance(keep, int) else keep
+    left = {reduction.block: config.prefix_tokens + out for reduction, _, _, out in config.steps(keep)}
     total, inputs, edge = 0, 3, config.preprocessing.crop
     for conv in config.stem:
         edge = (edge + 2 * conv.padding - conv.kernel) // conv.stride + 1
@@ -50,8 +63,13 @@ def model_macs(config: ViTConfig, keep: tuple[int, ...] | None = None, class_row
     tokens = config.tokens
     for number, attention in enumerate(config.attention):
         rows = out = tokens
-        if reduction := config.reduction(number):
-            out = config.prefix_tokens + reduction.outgoing(tokens - config.prefix_tokens, counts[number])
+        reduction = config.reduction(number)
+        if reduction and reduction.place == "before":
+            total += _before(reduction, config, tokens - config.prefix_tokens)
+            tokens = rows = out = left[number]
+        if reduction and reduction.place != "before":
+            out = left[number]
+            rows = out if reduction.place == "queries" else tokens
         elif class_row_only and number == config.depth - 1:
             rows = out = config.head_rows or tokens
         shape = config.width, config.heads, config.hidden
@@ -73,7 +91,7 @@ def incoming_counts(config: ViTConfig, ratio: float | Fraction) -> tuple[int, ..
     ratio = Fraction(str(ratio)) if isinstance(ratio, float) else ratio
     counts, patches = [], config.patches
     for reduction in config.reductions:
-        kept = max(math.ceil(ratio * patches), reduction.least(patches))
-        patches = reduction.outgoing(patches, kept)
-        counts.append(kept)
+        kept = max(math.ceil(ratio * patches), reduction.least(patches)) if reduction.has_budget else None
+        counts += [kept] if reduction.has_budget else []
+        patches = reduction.outgoing(patches, kept, config.prefix_tokens)
     return tuple(counts)

@@ -138,24 +138,31 @@ class _Builder:
     def _block(self, number: int, tokens: Tokens, branch: str) -> tuple[Tokens, str]:
         """The tokens and the branch that the next norm adds to them, before and after the block."""
         graph, config, name = self.graph, self.config, f"blocks.{number}"
-        reduction, size = config.reduction(number), tokens.size if config.weighs_sizes(number) else ""
-        rows = config.head_rows if number == config.depth - 1 and not reduction else None
+        reduction = config.reduction(number)
+        place = reduction.place if reduction else ""
+        if place == "before":
+            x = graph.op("Add", tokens.x, branch) if branch else tokens.x
+            tokens, branch = self._before(reduction, tokens._replace(x=x)), ""
+        size, positions = tokens.size if config.weighs_sizes(number) else "", tokens.positions
+        inside = place in ("queries", "after")
+        rows = config.head_rows if number == config.depth - 1 and not inside else None
         x, normed = self._add_and_norm(tokens.x, branch, f"{name}.norm1")
-        plain = config.attention[number].kind == "softmax" and not (size or reduction or rows)
-        qkv = scores = ""
+        tokens = tokens._replace(x=x)
+        plain = config.attention[number].kind == "softmax" and not (size or inside or rows)
+        qkv = scores = index = ""
         if plain and not self.ours:
             weight = graph.constant(self.state[f"{name}.qkv.weight"].T, f"{name}.qkv.weight")
             y = token_attention.stock_packed(graph, normed, weight, self._weight(f"{name}.qkv.bias"), config.heads)
         else:
             qkv = self._linear(normed, f"{name}.qkv")
-            y, scores = self._attention(number, qkv, tokens.positions, size, rows)
+            if place == "queries":
+                tokens, index = self._select(reduction, tokens, qkv, size)
+            y, scores = self._attention(number, qkv, positions, size, rows, index)
         if rows:
-            x = self._first(x, rows)
+            tokens = tokens._replace(x=self._first(x, rows))
         branch = self._linear(y, f"{name}.proj")
-        tokens = tokens._replace(x=x)
-        if reduction:
-            tokens = self._reduce(reduction, tokens._replace(x=graph.op("Add", x, branch)), qkv, scores)
-            branch = ""
+        if place == "after":
+            tokens, branch = self._reduce(reduction, tokens._replace(x=graph.op("Add", x, branch)), qkv, scores), ""
         x, normed = self._add_and_norm(tokens.x, branch, f"{name}.norm2")
         hidden = graph.op("Gelu", self._linear(normed, f"{name}.fc1"))
         return tokens._replace(x=x), self._fc2(hidden, number)
@@ -173,28 +180,30 @@ class _Builder:
         weight = self.graph.constant((v @ u).T.astype(np.float32), f"{name}.weight")
         return self.graph.op("Add", self.graph.op("MatMul", hidden, weight), self._weight(f"{name}.v.bias"))
 
-    def _attention(self, number: int, qkv: str, positions: str, size: str, rows: int | None) -> tuple[str, str]:
-        """The first `rows` of the attention (None: all) and, where a reduction asks for them, the tokens' scores."""
+    def _attention(
+        self, number: int, qkv: str, positions: str, size: str, rows: int | None, index: str
+    ) -> tuple[str, str]:
+        """The first `rows` of the attention, those of `index` or all and, for a reduction that asks, tokens' scores."""
         graph, config, attention = self.graph, self.config, self.config.attention[number]
         reduction, s = config.reduction(number), ""
         scored = bool(reduction and reduction.scored)
-        query_index = graph.constant(np.arange(rows, dtype=np.int64)[None]) if self.ours and rows else ""
+        score = "received" if reduction and reduction.method == "threshold" else config.score
+        query_index = graph.constant(np.arange(rows, dtype=np.int64)[None]) if self.ours and rows else index
+        chosen = graph.op("Squeeze", index, graph.integers(0)) if index and not self.ours else ""
         if attention.kind == "linear":
             options = config.heads, attention, config.tokens, positions
             if self.ours:
                 y = linear_attention.ours(graph, qkv, *options, query_index, size)
             else:
-                y = linear_attention.stock(graph, qkv, config.heads, config.width, *options[1:], size)
-                if rows:
-                    y = self._first(y, rows)
+                y = linear_attention.stock(graph, qkv, config.heads, config.width, *options[1:], size, chosen)
+                y = self._first(y, rows) if rows else y
         elif attention.kind == "hallucinated":
             y = self._hallucinated(number, qkv)
-            if rows:
-                y = self._first(y, rows)
+            y = self._first(y, rows) if rows else y
         elif self.ours:
-            y, s = token_attention.ours(graph, qkv, config.heads, scored, query_index, config.score, size)
+            y, s = token_attention.ours(graph, qkv, config.heads, scored, query_index, score, size)
         else:
-            y, s = token_attention.stock(graph, qkv, config.heads, config.width, scored, rows, config.score, size)
+            y, s = token_attention.stock(graph, qkv, config.heads, config.width, scored, rows, score, size, chosen)
         graph.declare(y, "float32", [1, rows or self.tokens, config.width])
         if s:
             graph.declare(s, "float32", [1, self.tokens])
@@ -212,29 +221,71 @@ class _Builder:
         form |= {array: self.state[name] for array, name in arrays.items()}
         return hallucinated_attention.stock(graph, qkv, heads, self.config.width // heads, **form)
 
+    def _count(self, reduction: Reduction) -> str:
+        """The reduction's element of `keep`, shape [1]; empty where it has none."""
+        if not reduction.has_budget:
+            return ""
+        stage = self.config.stages.index(reduction)
+        integers = self.graph.integers
+        return self.graph.op("Slice", "keep", integers(stage), integers(stage + 1), integers(0))
+
+    def _before(self, reduction: Reduction, tokens: Tokens) -> Tokens:
+        """Tokens chosen or mixed by a network of the block's own."""
+        prefix = f"blocks.{reduction.block}.{'merger' if reduction.method == 'patch_merger' else 'predictor'}."
+        count, face = self._count(reduction), METHODS[reduction.method].graph_face
+
+        def array(name: str) -> np.ndarray:
+            return self.state[prefix + name]
+
+        found = face(self.graph, reduction, self.config, self.ours, tokens, count, array)
+        return self._left(reduction, tokens, *found, count)
+
+    def _select(self, reduction: Reduction, tokens: Tokens, qkv: str, size: str) -> tuple[Tokens, str]:
+        """The tokens whose queries attention computes, and their numbers."""
+        count, face = self._count(reduction), METHODS[reduction.method].graph_face
+        x, index = face(self.graph, reduction, self.config, self.ours, tokens, qkv, size, count)
+        left = self.graph.op("GatherElements", tokens.size, index, axis=1) if tokens.size else ""
+        return self._left(reduction, tokens, x, index, left, count), index
+
     def _reduce(self, reduction: Reduction, tokens: Tokens, qkv: str, scores: str) -> Tokens:
+        count, face = self._count(reduction), METHODS[reduction.method].graph_face
+        found = face(self.graph, reduction, self.config, self.ours, tokens, qkv, scores, count)
+        return self._left(reduction, tokens, *found, count)
+
+    def _left(self, reduction: Reduction, tokens: Tokens, x: str, index: str, size: str, count: str) -> Tokens:
+        """Declares what a reduction leaves, follows the positions, and makes the output of a stage."""
         graph, config = self.graph, self.config
-        stage = config.reductions.index(reduction)
-        count = graph.op("Slice", "keep", graph.integers(stage), graph.integers(stage + 1), graph.integers(0))
-        face = METHODS[reduction.method].graph_face
-        x, index, size = face(graph, reduction, config, self.ours, tokens, qkv, scores, count)
-        kept = f"kept_{stage}"
-        self.tokens = f"tokens_{stage}"
-        graph.declare(index, "int64", [1, f"{kept}_tokens"])
+        if reduction.method in ("static", "patch_merger"):  # the same for every picture
+            places = reduction.places or (*range(config.prefix_tokens), *[-1] * reduction.outputs)
+            self.tokens, listed = len(places), len(reduction.places) or config.prefix_tokens
+            positions = graph.constant(np.array([places], np.int64))
+        else:
+            stage = config.stages.index(reduction) if reduction.has_budget else f"of_block_{reduction.block}"
+            kept, self.tokens = f"kept_{stage}", f"tokens_{stage}"
+            listed = self.tokens if reduction.varies else f"{kept}_tokens"
+            positions = ""
+        graph.declare(index, "int64", [1, listed])
         graph.declare(x, "float32", [1, self.tokens, config.width])
         if size:
             graph.declare(size, "float32", [1, self.tokens])
-        positions = tokens.positions or graph.constant(np.arange(config.tokens, dtype=np.int64)[None])
-        graph.op("GatherElements", positions, index, outputs=[kept], axis=1)
-        graph.output(kept, "int64", [1, f"{kept}_tokens"])
-        return Tokens(x, self._with_fused_position(kept, x) if reduction.fuses else kept, size)
+        if positions:
+            return Tokens(x, positions, size)
+        every = tokens.positions or graph.constant(np.arange(config.tokens, dtype=np.int64)[None])
+        if reduction.varies:
+            positions = graph.op("GatherElements", every, index, axis=1)
+            if count:
+                self._padded(positions, graph.op("Add", count, graph.integers(config.prefix_tokens)), [kept])
+        else:
+            positions = graph.op("GatherElements", every, index, outputs=[kept], axis=1)
+        if count:
+            graph.output(kept, "int64", [1, f"{kept}_tokens"])
+        if reduction.fuses:
+            positions = self._padded(kept, graph.op("Shape", x, start=1, end=2))
+        return Tokens(x, positions, size)
 
-    def _with_fused_position(self, kept: str, x: str) -> str:
-        """The positions of all rows of x: those kept, and -1 for the row that stands for the pruned ones, if any."""
+    def _padded(self, positions: str, rows: str, outputs: int | list[str] = 1) -> str:
+        """With -1 up to so many rows: a fused token has no place, nor has a token that is not there."""
         graph = self.graph
-        rows = graph.op("Slice", graph.op("Shape", x), graph.integers(1), graph.integers(2))
-        missing = graph.op(
-            "Sub", rows, graph.op("Slice", graph.op("Shape", kept), graph.integers(1), graph.integers(2))
-        )
+        missing = graph.op("Sub", rows, graph.op("Shape", positions, start=1, end=2))
         pads = graph.op("Concat", graph.integers(0, 0, 0), missing, axis=0)
-        return graph.op("Pad", kept, pads, graph.constant(np.array(-1, np.int64)))
+        return graph.op("Pad", positions, pads, graph.constant(np.array(-1, np.int64)), outputs=outputs)

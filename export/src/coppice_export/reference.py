@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .config import Attention, Conv, ViTConfig
+from .config import Attention, Conv, Reduction, ViTConfig
+from .cost import incoming_counts
 from .operators import hallucinated_attention, linear_attention, token_attention
-from .reductions import METHODS, Tokens
+from .reductions import METHODS, Tokens, patch_merger, predictor
 from .weights import load_state
 
 __all__ = ["Block", "VisionTransformer", "load_reference"]
@@ -40,13 +41,34 @@ class _Factors(nn.Module):
         return self.v(self.u(x))
 
 
+class _Predictor(nn.Module):
+    """The scoring network of DynamicViT."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(width, eps=predictor.NORM_EPS)
+        self.embed, self.fc1 = nn.Linear(width, width), nn.Linear(width, width // 2)
+        self.fc2, self.fc3 = nn.Linear(width // 2, width // 4), nn.Linear(width // 4, 2)
+
+
+class _Merger(nn.Module):
+    """The learned queries of PatchMerger."""
+
+    def __init__(self, width: int, reduction: Reduction):
+        super().__init__()
+        self.queries = nn.Parameter(torch.randn(reduction.outputs, width) * width**-0.5)
+        self.norm = nn.LayerNorm(width, eps=patch_merger.NORM_EPS) if reduction.layer_norm else None
+
+
 class Block(nn.Module):
-    """A pre-norm encoder block; one that reduces its tokens is told how many patch tokens go on to the MLP."""
+    """A pre-norm encoder block; one that reduces its tokens by a budget is told how many patch tokens go on."""
 
     def __init__(self, config: ViTConfig, number: int):
         super().__init__()
         self.config, self.attention, self.reduction = config, config.attention[number], config.reduction(number)
-        self.weighs_sizes = config.weighs_sizes(number)
+        self.weighs_sizes, method = config.weighs_sizes(number), self.reduction and self.reduction.method
+        self.predictor = _Predictor(config.width) if method == "predictor" else None
+        self.merger = _Merger(config.width, self.reduction) if method == "patch_merger" else None
         self.norm1 = nn.LayerNorm(config.width, eps=config.norm_eps)
         self.qkv = nn.Linear(config.width, config.qkv_width(number))
         self.mix, self.dw = self._hallucination(config, self.attention)
@@ -70,23 +92,30 @@ class Block(nn.Module):
         return mix, nn.Parameter(dw) if side else None
 
     def forward(self, tokens: Tokens, count: int | None = None) -> Tokens:
-        """All tensors of `tokens` have as many tokens less afterwards."""
-        config, size = self.config, tokens.size if self.weighs_sizes else None
-        qkv, scores = self.qkv(self.norm1(tokens.x)), None
+        """Tokens go in and out with all that is known of them; one item where its picture decides how many."""
+        config, reduction = self.config, self.reduction
+        place, face = (reduction.place, METHODS[reduction.method].torch_face) if reduction else ("", None)
+        if place == "before":
+            tokens = tokens.left(*face(reduction, config, tokens, self.predictor or self.merger, count))
+        size, positions, scores, index = tokens.size if self.weighs_sizes else None, tokens.positions, None, None
+        qkv = self.qkv(self.norm1(tokens.x))
+        if place == "queries":
+            index = face(reduction, config, tokens, qkv, size, count)
+            x = tokens.x.gather(1, index[:, :, None].expand(-1, -1, config.width))
+            tokens = tokens.left(x, index, None if tokens.size is None else tokens.size.gather(1, index))
         if self.attention.kind == "linear":
-            y = linear_attention.torch_face(qkv, config.heads, self.attention, config.tokens, tokens.positions, size)
+            y = linear_attention.torch_face(
+                qkv, config.heads, self.attention, config.tokens, positions, size, query_index=index
+            )
         elif self.attention.kind == "hallucinated":
             a = self.attention
             y = hallucinated_attention.torch_face(qkv, config.heads, self.mix, self.dw, a.stage, a.renorm, a.eps)
         else:
-            y, scores = token_attention.torch_face(qkv, config.heads, config.score, size)
+            score = "received" if reduction and reduction.method == "threshold" else config.score
+            y, scores = token_attention.torch_face(qkv, config.heads, score, size, index)
         tokens = tokens._replace(x=tokens.x + self.proj(y))
-        if self.reduction:
-            x, index, size = METHODS[self.reduction.method].torch_face(
-                self.reduction, config, tokens, qkv, scores, count
-            )
-            positions = tokens.positions.gather(1, index)
-            tokens = Tokens(x, F.pad(positions, (0, x.shape[1] - index.shape[1]), value=-1), size)
+        if place == "after":
+            tokens = tokens.left(*face(reduction, config, tokens, qkv, scores, count))
         return tokens._replace(x=tokens.x + self.fc2(F.gelu(self.fc1(self.norm2(tokens.x)))))
 
 
@@ -105,8 +134,15 @@ class VisionTransformer(nn.Module):
         self.head = nn.Linear(config.pooled_width, config.classes)
 
     def features(self, image: Tensor, keep: tuple[int, ...] | None = None) -> tuple[Tensor, list[Tensor]]:
-        """image: (batch, 3, height, width) -> what the head reads (batch, pooled width), kept positions by stage."""
-        keep = keep or (self.config.patches,) * len(self.config.reduce_at)
+        """image: (batch, 3, height, width) -> what the head reads (batch, pooled width), kept positions by stage.
+
+        Where a picture keeps fewer tokens than a stage may, -1 fills the rest.
+        """
+        if len(image) > 1 and any(reduction.varies for reduction in self.config.reductions):
+            items = [self.features(item[None], keep) for item in image]
+            features, kept = zip(*items)
+            return torch.cat(features), [torch.cat(stage) for stage in zip(*kept)]
+        keep = keep or incoming_counts(self.config, 1)
         counts = dict(zip(self.config.reduce_at, keep, strict=True))
         x = self.stem(image).flatten(2).transpose(1, 2)
         x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1) + self.pos_embed
@@ -115,7 +151,8 @@ class VisionTransformer(nn.Module):
         for number, block in enumerate(self.blocks):
             tokens = block(tokens, counts.get(number))
             if number in counts:
-                kept.append(tokens.positions)
+                missing = max(0, self.config.prefix_tokens + counts[number] - tokens.positions.shape[1])
+                kept.append(F.pad(tokens.positions, (0, missing), value=-1))
         return self._pooled(tokens.x), kept
 
     def _pooled(self, x: Tensor) -> Tensor:

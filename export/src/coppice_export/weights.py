@@ -10,6 +10,7 @@ import numpy as np
 from .checkpoint import SourceError, read_arrays
 from .config import ViTConfig
 from .fold import fold
+from .reductions import patch_merger, predictor
 
 __all__ = ["SourceError", "expected_shapes", "fitted", "load_state", "renamed"]
 
@@ -41,6 +42,8 @@ def expected_shapes(config: ViTConfig) -> dict[str, tuple[int, ...]]:
             made = config.heads - computed
             shapes |= {f"blocks.{b}.mix": (made, computed)} if attention.mix == "cross_head" else {}
             shapes |= {f"blocks.{b}.dw": (made, side, side)} if side else {}
+        if learned := _learned(config, b):
+            shapes |= {f"blocks.{b}.{name}": shape for name, shape in learned.items()}
         if config.rank(b):
             shapes[f"blocks.{b}.fc2.u.weight"] = (config.rank(b), config.hidden)
             matrices["fc2.v"] = (config.width, config.rank(b))
@@ -52,6 +55,16 @@ def expected_shapes(config: ViTConfig) -> dict[str, tuple[int, ...]]:
             shapes |= {f"blocks.{b}.{name}.weight": shape, f"blocks.{b}.{name}.bias": shape[:1]}
     shapes |= {f"norm.{n}": (config.width,) for n in ("weight", "bias")}
     return shapes | {"head.weight": (config.classes, config.pooled_width), "head.bias": (config.classes,)}
+
+
+def _learned(config: ViTConfig, block: int) -> dict[str, tuple[int, ...]]:
+    """The arrays of a reduction that is a network, under the name of what it is."""
+    reduction = config.reduction(block)
+    if reduction and reduction.method == "predictor":
+        return {f"predictor.{name}": shape for name, shape in predictor.shapes(config).items()}
+    if reduction and reduction.method == "patch_merger":
+        return {f"merger.{name}": shape for name, shape in patch_merger.shapes(config, reduction).items()}
+    return {}
 
 
 def renamed(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -74,10 +74,11 @@ def _torch_cubed(x):
     return positive.pow(3) * (norm / positive.pow(6).sum((1, 3), keepdim=True).sqrt().clamp_min(1e-30))
 
 
-def torch_face(qkv, heads: int, attention: Attention, length: int, positions=None, size=None):
-    """qkv: (batch, tokens, 3 * width) -> (batch, tokens, width).
+def torch_face(qkv, heads: int, attention: Attention, length: int, positions=None, size=None, query_index=None):
+    """qkv: (batch, tokens, 3 * width) -> (batch, rows, width).
 
-    positions: (batch, tokens) if tokens were pruned; size: (batch, tokens) if some were merged.
+    positions: (batch, tokens) if tokens were pruned; size: (batch, tokens) if some were merged; query_index: (batch,
+    rows), all rows without.
     """
     import torch
     from torch.nn import functional as F
@@ -104,7 +105,8 @@ def torch_face(qkv, heads: int, attention: Attention, length: int, positions=Non
         weights = weights / weights.sum(-1, keepdim=True).clamp_min(attention.eps)
     elif attention.normalize == "sqrt_d":
         weights = weights / math.sqrt(q.shape[-1])
-    return merge_heads(weights @ v)
+    y = merge_heads(weights @ v)
+    return y if query_index is None else y.gather(1, query_index[:, :, None].expand(-1, -1, y.shape[2]))
 
 
 def ours(
@@ -143,8 +145,9 @@ def stock(
     length: int,
     positions: str = "",
     size: str = "",
+    query_index: str = "",
 ) -> str:
-    """The linear order in standard operators, of relu and elu1 without or with cos1d.
+    """The linear order in standard operators, of relu and elu1 without or with cos1d; query_index has shape [rows].
 
     MatMul, as Einsum runs 1.6-2.1 times slower in ONNX Runtime.
     """
@@ -164,6 +167,8 @@ def stock(
             waves = [graph.op("Gather", wave, positions, axis=0) for wave in waves]
         waves = [graph.op("Reshape", wave, graph.integers(1, 1, -1, 1)) for wave in waves]
         q, k = (graph.op("Concat", *(graph.op("Mul", x, wave) for wave in waves), axis=-1) for x in (q, k))
+    if query_index:
+        q = graph.op("Gather", q, query_index, axis=2)
     if size:
         k = graph.op("Mul", k, graph.op("Unsqueeze", size, graph.integers(1, 3)))
     summary = graph.op("MatMul", graph.op("Transpose", k, perm=[0, 1, 3, 2]), v)

@@ -65,7 +65,8 @@ def torch_face(scores, count: int, x, prefix: int = 1, rule: str = "cdf"):
     else:
         ascending, order = weight.sort(stable=True)
         sums = ascending.cumsum(0)
-        sums = (sums - sums.min()) / (sums.max() - sums.min())
+        span = sums.max() - sums.min()
+        sums = (sums - sums.min()) / span if span > 0 else torch.ones_like(sums)
         points = torch.linspace(float(sums[sums > 0].min()), 1, count, dtype=torch.float64)
         kept = order[(points[:, None] - sums).abs().argmin(1)]
     index = torch.cat([torch.arange(prefix), kept.unique() + prefix])

@@ -41,13 +41,18 @@ def reference(
     return y, scores * np.linalg.norm(merge_heads(v), axis=-1) if score == "cls_value_norm" else scores
 
 
-def torch_face(qkv, heads: int, score: str = "cls", size=None):
-    """qkv: (batch, tokens, 3 * width), size: (batch, tokens) -> y (batch, tokens, width), scores (batch, tokens)."""
+def torch_face(qkv, heads: int, score: str = "cls", size=None, query_index=None):
+    """qkv: (batch, tokens, 3 * width) -> y (batch, rows, width), scores (batch, tokens).
+
+    size: (batch, tokens); query_index: (batch, rows), all rows without.
+    """
     import torch
     from torch.nn import functional as F
 
     q, k, v = split_heads(qkv, heads)
     asked = q if score == "received" else q[:, :, :1]
+    if query_index is not None:
+        q = q.gather(2, query_index[:, None, :, None].expand(-1, heads, -1, q.shape[-1]))
     bias = None if size is None else size.log()[:, None, None, :]
     logits = asked @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
     scores = torch.softmax(logits if bias is None else logits + bias, -1).mean((1, 2))
@@ -75,13 +80,16 @@ def stock(
     rows: int | None = None,
     score: str = "cls",
     size: str = "",
+    query_index: str = "",
 ) -> tuple[str, str]:
     """com.microsoft.MultiHeadAttention of the first `rows` queries, and the weights again where scores are asked for.
 
-    score: `cls` or `received`.
+    score: `cls` or `received`. query_index: the queries, shape [rows], in place of the first ones.
     """
     q, k, v = graph.op("Split", qkv, graph.integers(width, width, width), outputs=3, axis=-1)
     queries = graph.op("Slice", q, graph.integers(0), graph.integers(rows), graph.integers(1)) if rows else q
+    if query_index:
+        queries = graph.op("Gather", q, query_index, axis=1)
     bias = every_bias = ""
     if size:
         bias = graph.op("Unsqueeze", graph.op("Log", size), graph.integers(1, 2))  # (1, 1, 1, tokens)

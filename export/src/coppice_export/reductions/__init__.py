@@ -1,12 +1,22 @@
-"""One file per method of reducing tokens between attention and MLP, its PyTorch face beside its translation to ONNX.
+"""One file per method of reducing tokens, its PyTorch face beside its translation to ONNX; chosen by `Reduction`.
 
-Both give the tokens that are left: x, the incoming token at whose place each row stands, and how many original tokens
-each row stands for (None or "" while nothing has merged). A fused token is a last row that the index does not have.
+Faces give the tokens that are left: x, the incoming token at whose place each row stands (`index`), and how many
+original tokens each row stands for (None or "" while nothing has merged). A fused or mixed token is a row beyond the
+index. Faces that act on the queries of attention run before it and give no size.
 """
 
-from . import merge, prune_merge, top_k
+from . import merge, patch_merger, predictor, prune_merge, sample, static, threshold, top_k
 from .tokens import Tokens
 
 __all__ = ["METHODS", "Tokens"]
 
-METHODS = {"top_k": top_k, "merge": merge, "prune_merge": prune_merge}
+METHODS = {
+    "top_k": top_k,
+    "merge": merge,
+    "prune_merge": prune_merge,
+    "threshold": threshold,
+    "sample": sample,
+    "static": static,
+    "predictor": predictor,
+    "patch_merger": patch_merger,
+}

@@ -9,18 +9,21 @@ from ..graph import Graph
 from ..operators import merge_tokens
 from .tokens import Tokens, graph_sizes
 
-__all__ = ["graph_face", "torch_face"]
+__all__ = ["graph_face", "keys", "standing", "torch_face"]
+
+
+def keys(config: ViTConfig, qkv):
+    """qkv: (batch, tokens, 3 * width) -> the mean key of all heads (batch, tokens, dim)."""
+    batch, rows, _ = qkv.shape
+    return qkv.reshape(batch, rows, 3, config.heads, -1)[:, :, 1].mean(2)
 
 
 def torch_face(reduction: Reduction, config: ViTConfig, tokens: Tokens, qkv, scores, count: int):
     """qkv: (batch, tokens, 3 * width), count: patch tokens to be left -> x, index, size."""
-    import torch
-
-    batch, rows, _ = tokens.x.shape
-    keys = qkv.reshape(batch, rows, 3, config.heads, -1)[:, :, 1].mean(2)
-    size = torch.ones_like(keys[:, :, 0]) if tokens.size is None else tokens.size
-    merged = rows - config.prefix_tokens - count
-    x, size, _, index = merge_tokens.torch_face(tokens.x, keys, merged, size, config.prefix_tokens)
+    metric = keys(config, qkv)
+    size = metric.new_ones(metric.shape[:2]) if tokens.size is None else tokens.size
+    merged = metric.shape[1] - config.prefix_tokens - count
+    x, size, _, index = merge_tokens.torch_face(tokens.x, metric, merged, size, config.prefix_tokens)
     return x, index, size
 
 
@@ -33,12 +36,12 @@ def graph_face(
     merged = graph.op("Sub", graph.op("Sub", rows, graph.integers(prefix)), count)
     if ours:
         x, size, group = merge_tokens.ours(graph, tokens.x, qkv, merged, tokens.size, prefix, num_heads=config.heads)
-        return x, _standing(graph, config, group, rows, size), size
+        return x, standing(graph, config, group, rows, size), size
     if prefix > 1:
         raise ValueError("the stock flavour merges behind one prefix token at most; compare with PyTorch")
-    keys = graph.op("Slice", qkv, graph.integers(width), graph.integers(2 * width), graph.integers(2))
-    keys = graph.op("Reshape", keys, graph.integers(1, -1, config.heads, width // config.heads))
-    metric = graph.op("ReduceMean", keys, graph.integers(2), keepdims=0)
+    metric = graph.op("Slice", qkv, graph.integers(width), graph.integers(2 * width), graph.integers(2))
+    metric = graph.op("Reshape", metric, graph.integers(1, -1, config.heads, width // config.heads))
+    metric = graph.op("ReduceMean", metric, graph.integers(2), keepdims=0)
     half = graph.op("Div", graph.op("Sub", rows, graph.integers(prefix)), graph.integers(2))
     merged = graph.op("Min", merged, half)
     x, size, index = merge_tokens.stock(graph, tokens.x, metric, merged, graph_sizes(graph, tokens), width, prefix)
@@ -56,7 +59,7 @@ def _unmoved(graph: Graph, config: ViTConfig, merged: str, x: str, index: str, s
     return x, *(graph.op("GatherElements", value, order, axis=1) for value in (index, size))
 
 
-def _standing(graph: Graph, config: ViTConfig, group: str, rows: str, size: str) -> str:
+def standing(graph: Graph, config: ViTConfig, group: str, rows: str, size: str) -> str:
     """The incoming token at whose place each row stands: the target, or the only one.
 
     Of a row's tokens only the target is odd, so the largest of token + tokens * (token mod 2) is the target's.

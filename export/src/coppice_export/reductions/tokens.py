@@ -22,6 +22,13 @@ class Tokens(NamedTuple):
     positions: Any
     size: Any
 
+    def left(self, x, index, size) -> Tokens:
+        """What a PyTorch face leaves of these; rows beyond the index are at place -1."""
+        from torch.nn import functional as F
+
+        positions = self.positions.gather(1, index)
+        return Tokens(x, F.pad(positions, (0, x.shape[1] - index.shape[1]), value=-1), size)
+
 
 def graph_sizes(graph: Graph, tokens: Tokens) -> str:
     """The name of the sizes, ones where none are known."""

@@ -1,0 +1,45 @@
+"""Keeps the tokens at even steps of the summed class attention: queries of those rows, keys and values of all.
+
+With linear attention and `rule=cdf` this is e-attention, with softmax and `rule=ats` it is ATS.
+"""
+
+from __future__ import annotations
+
+from ..config import Reduction, ViTConfig
+from ..graph import Graph
+from ..operators import sample_tokens, token_scores
+from .tokens import Tokens
+
+__all__ = ["graph_face", "torch_face"]
+
+
+def _form(reduction: Reduction) -> dict:
+    """Each head's row sums to 1 over the patches, or the sum is over all that heads and values give."""
+    return {"value_norm": reduction.value_norm, "renormalise": "total" if reduction.value_norm else "per_head"}
+
+
+def torch_face(reduction: Reduction, config: ViTConfig, tokens: Tokens, qkv, size, count: int):
+    """qkv: (1, tokens, 3 * width), count: sample points -> index (1, rows)."""
+    prefix = config.prefix_tokens
+    scores = token_scores.torch_face(qkv, config.heads, size, **_form(reduction), prefix=prefix)
+    return sample_tokens.torch_face(scores, count, tokens.x, prefix, reduction.rule)[0]
+
+
+def graph_face(
+    graph: Graph, reduction: Reduction, config: ViTConfig, ours: bool, tokens: Tokens, qkv: str, size: str, count: str
+) -> tuple[str, str]:
+    """The names of the rows of x that are kept, and of index. count: shape [1]."""
+    prefix, heads = config.prefix_tokens, config.heads
+    if ours:
+        form = _form(reduction)
+        form["value_norm"] = int(form["value_norm"])
+        scores = token_scores.ours(graph, qkv, heads, size, prefix_tokens=prefix, **form)
+        index, x = sample_tokens.ours(graph, scores, count, tokens.x, prefix, rule=reduction.rule)
+        return x, index
+    if reduction.rule != "cdf":
+        raise ValueError(
+            f"the stock flavour samples by the rule cdf alone, found {reduction.rule}; compare with PyTorch"
+        )
+    scores = token_scores.stock(graph, qkv, heads, config.width, prefix, size, reduction.value_norm)
+    index, x = sample_tokens.stock(graph, scores, count, tokens.x, prefix)
+    return x, index
