@@ -16,6 +16,7 @@ from rich.table import Table
 from .bundle import BundleError, BundleSpec, Rung, write_bundle
 from .check import CheckError
 from .checkpoint import SourceError
+from .commands.curve import curve
 from .commands.evaluate import evaluate
 from .config import PRESETS, Attention, Reduction, ViTConfig
 from .cost import incoming_counts, model_macs
@@ -27,6 +28,7 @@ __all__ = ["app", "main"]
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console(stderr=True)
 app.command()(evaluate)
+app.command()(curve)
 
 # Shares of the incoming patches for the rungs that `convert` makes on its own. The names go into `--keep`.
 DEFAULT_RUNGS = {"full": 1.0, "high": 0.9, "medium": 0.7, "low": 0.5, "lowest": 0.3}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from .graph import Graph
 from .operators import hallucinated_attention, linear_attention, token_attention
 from .reductions import METHODS, Tokens
 
-__all__ = ["Flavour", "build_model"]
+__all__ = ["Flavour", "build_blocks", "build_model"]
 
 Flavour = Literal["coppice", "stock"]
 
@@ -27,6 +28,16 @@ def build_model(config: ViTConfig, state: dict[str, np.ndarray], flavour: Flavou
     if flavour == "stock" and any(reduction.fuses for reduction in config.reductions):
         raise ValueError("the stock flavour has no fused token; compare a model without")
     return _Builder(config, state, flavour).build()
+
+
+def build_blocks(
+    config: ViTConfig, state: dict[str, np.ndarray], blocks: Sequence[int], side_by_side: bool = False
+) -> onnx.ModelProto:
+    """These blocks alone, as they are in the whole model, to measure them: x float32 [1,tokens,width], and keep.
+
+    One feeds the next, or each works on x and has an output of its own.
+    """
+    return _Builder(config, state, "coppice").build_blocks(blocks, side_by_side)
 
 
 class _Builder:
@@ -47,6 +58,22 @@ class _Builder:
         x = self._pooled(tokens.x, branch)
         graph.op("Gemm", x, self._weight("head.weight"), self._weight("head.bias"), outputs=["logits"], transB=1)
         graph.output("logits", "float32", [1, config.classes])
+        return graph.model()
+
+    def build_blocks(self, blocks: Sequence[int], side_by_side: bool) -> onnx.ModelProto:
+        graph, config = self.graph, self.config
+        width, self.tokens = config.width, "tokens"
+        start = Tokens(graph.input("x", "float32", [1, "tokens", width]), "", "")
+        if config.reduce_at:
+            graph.input("keep", "int64", [len(config.reduce_at)])
+        tokens, branch = start, ""
+        for number, block in enumerate(blocks):
+            tokens, branch = self._block(block, tokens, branch)
+            if side_by_side or block == blocks[-1]:
+                graph.op("Add", tokens.x, branch, outputs=[f"y_{number}"])
+                graph.output(f"y_{number}", "float32", [1, f"y_{number}_tokens", width])
+            if side_by_side:
+                tokens, branch, self.tokens = start, "", "tokens"
         return graph.model()
 
     def _pooled(self, x: str, branch: str) -> str:

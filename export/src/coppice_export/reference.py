@@ -144,18 +144,23 @@ class VisionTransformer(nn.Module):
             return torch.cat(features), [torch.cat(stage) for stage in zip(*kept)]
         keep = keep or incoming_counts(self.config, 1)
         counts = dict(zip(self.config.reduce_at, keep, strict=True))
-        x = self.stem(image).flatten(2).transpose(1, 2)
-        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1) + self.pos_embed
-        positions = torch.arange(x.shape[1], device=x.device).expand(len(x), -1)
-        tokens, kept = Tokens(x, positions, None), []
+        tokens, kept = self.embed(image), []
         for number, block in enumerate(self.blocks):
             tokens = block(tokens, counts.get(number))
             if number in counts:
                 missing = max(0, self.config.prefix_tokens + counts[number] - tokens.positions.shape[1])
                 kept.append(F.pad(tokens.positions, (0, missing), value=-1))
-        return self._pooled(tokens.x), kept
+        return self.pooled(tokens), kept
 
-    def _pooled(self, x: Tensor) -> Tensor:
+    def embed(self, image: Tensor) -> Tokens:
+        """What enters the first block."""
+        x = self.stem(image).flatten(2).transpose(1, 2)
+        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1) + self.pos_embed
+        return Tokens(x, torch.arange(x.shape[1], device=x.device).expand(len(x), -1), None)
+
+    def pooled(self, tokens: Tokens) -> Tensor:
+        """What the head reads of the last block's output: (batch, pooled width)."""
+        x = tokens.x
         prefix, pooling = self.config.prefix_tokens, self.config.pooling
         if self.config.fc_norm:
             return self.norm(x[:, prefix:].mean(1))

@@ -1,0 +1,164 @@
+"""The latency curve: what it predicts, what it is measured from, and which files are refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import statistics
+import time
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from coppice_export.__main__ import app
+from coppice_export.check import sample_images, session
+from coppice_export.config import Attention, Conv, Preprocessing, Reduction, ViTConfig
+from coppice_export.latency import Curve, Machine, load_curve, measure_curve, save_curve, this_machine
+from coppice_export.model import build_model
+from coppice_export.weights import SourceError
+
+MERGING = Reduction(0, "prune_merge", merge_share=1.0)
+
+
+def _linear(config) -> Curve:
+    """n tokens take 2n ms in a softmax block, n in a linear one, n/2 in the last; a reducing block 1.5n + 0.25 out."""
+    tokens, grid = tuple(range(2, 18)), (2, 7, 12, 17)
+    kinds = list(dict.fromkeys(config.attention[:-1]))
+    return Curve(
+        model=config.name,
+        machine=Machine("a board", "neon", 4, "1.29.0"),
+        reduction={"method": "prune_merge"},
+        groups=tuple(kinds.index(a) for a in config.attention[:-1]),
+        tokens=tokens,
+        block_ms=tuple(tuple((2.0 if a.kind == "softmax" else 1.0) * n for n in tokens) for a in kinds),
+        last_ms=tuple(n / 2 for n in tokens),
+        reducing_tokens=grid,
+        reducing_ms=tuple(tuple(1.5 * n + 0.25 * o if o <= n else 0.0 for o in grid) for n in grid),
+        fixed_ms=3.0,
+        dense_ms=0.0,
+    )
+
+
+def test_adds_up_the_parts_of_a_schedule(tiny):
+    """linear 17, reducing 17 -> 9, linear 9, reducing 9 -> 5, last 5, all else: the sum by hand."""
+    by_hand = 17 + (1.5 * 17 + 0.25 * 9) + 9 + (1.5 * 9 + 0.25 * 5) + 5 / 2 + 3
+    assert _linear(tiny).latency_ms(tiny, (8, 4)) == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_counts_the_fused_token(tiny):
+    """One more token goes on where top_k fuses what it prunes, and none where nothing is pruned."""
+    config = dataclasses.replace(tiny, attention=tiny.attention[1:2] * 5, reductions=Reduction.at(1, fuse="mean"))
+    curve = _linear(config)
+    by_hand = 2 * 17 + (1.5 * 17 + 0.25 * 10) + 2 * 2 * 10 + 10 / 2 + 3
+    assert curve.latency_ms(config, (8,)) == pytest.approx(by_hand, rel=1e-12)
+    assert curve.latency_ms(config, (16,)) == pytest.approx(6 * 17 + 1.75 * 17 + 17 / 2 + 3, rel=1e-12)
+
+
+def test_keeps_the_stairs(tiny):
+    """A step between two counts is in the prediction, not smoothed away."""
+    config = dataclasses.replace(tiny, attention=tiny.attention[1:2] * 5, reductions=Reduction.at(0))
+    step = tuple(10.0 if n > 12 else 5.0 for n in range(2, 18))
+    curve = dataclasses.replace(_linear(config), block_ms=(step,))
+    assert curve.latency_ms(config, (12,)) - curve.latency_ms(config, (11,)) > 3 * 5
+
+
+def test_comes_back_from_its_file(tiny, tmp_path):
+    save_curve(_linear(tiny), tmp_path / "curve.json")
+    assert load_curve(tmp_path / "curve.json", tiny) == _linear(tiny)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda c: c.pop("tokens"), "tokens"),
+        (lambda c: c.update(format=2), "format 1"),
+        (lambda c: c.update(surplus=0), "surplus"),
+        (lambda c: c["tokens"].reverse(), "must rise"),
+        (lambda c: c["last_ms"].pop(), "one time for each"),
+        (lambda c: c["block_ms"][0].__setitem__(3, float("nan")), "finite"),
+        (lambda c: c["reducing_ms"].pop(), "one time for each"),
+        (lambda c: c.update(groups=[7] * 4), "groups"),
+        (lambda c: c.update(groups=[0]), "2 blocks"),
+    ],
+)
+def test_refuses_what_is_no_curve_of_the_model(tiny, tmp_path, spoil, said):
+    path = tmp_path / "curve.json"
+    save_curve(_linear(tiny), path)
+    content = json.loads(path.read_text())
+    spoil(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(SourceError, match=said):
+        load_curve(path, tiny)
+
+
+@pytest.fixture(scope="module")
+def wide(tiny):
+    """Large enough that arithmetic, not dispatch, takes the time."""
+    stem = (*tiny.stem[:-1], dataclasses.replace(tiny.stem[-1], out=192, residual=False))
+    preprocessing = dataclasses.replace(tiny.preprocessing, crop=48, short_side=48)
+    changes = {"stem": stem, "preprocessing": preprocessing, "width": 192, "hidden": 768}
+    return dataclasses.replace(tiny, attention=tiny.attention[1:2] * 6, reductions=Reduction.at(1, 3), **changes)
+
+
+@pytest.fixture(scope="module")
+def measured(wide, random_state):
+    state = random_state(wide)
+    return state, measure_curve(wide, state, MERGING, rounds=5)
+
+
+def _run_ms(config, state, keep) -> float:
+    runner = session(build_model(config, state).SerializeToString())
+    feeds = {"image": sample_images(config, 1)[0], "keep": np.array(keep, np.int64)}
+    times = []
+    for _ in range(15):
+        start = time.perf_counter()
+        runner.run(None, feeds)
+        times.append((time.perf_counter() - start) * 1e3)
+    return statistics.median(sorted(times)[:5])
+
+
+def _ratio(curve, config, state, keep) -> float:
+    return curve.latency_ms(config, keep) / _run_ms(config, state, keep)
+
+
+def test_predicts_what_a_run_takes(wide, measured):
+    """Within a factor of 1.6, which leaves room for a busy machine; docs/reference/latency-curve.md has the error of
+    a real model on a quiet one. A curve that forgets that a chain has six blocks is out by more."""
+    state, curve = measured
+    config = dataclasses.replace(wide, reductions=Reduction.at(1, 3, method="prune_merge", merge_share=1.0))
+    assert 1 / 1.6 < _ratio(curve, config, state, (24, 12)) < 1.6
+    forgetful = dataclasses.replace(curve, block_ms=tuple(tuple(6 * v for v in row) for row in curve.block_ms))
+    assert _ratio(forgetful, config, state, (24, 12)) > 1.6
+
+
+def test_measures_every_count_and_names_the_machine(wide, measured):
+    _, curve = measured
+    assert curve.tokens == tuple(range(2, wide.tokens + 1))
+    assert curve.machine == this_machine(1)
+    assert curve.block_ms[0][-1] > 3 * curve.block_ms[0][10]
+
+
+def test_measures_a_merge_no_further_than_half(wide, random_state):
+    """Where merging cannot leave so few tokens, the time of the fewest that it can."""
+    curve = measure_curve(wide, random_state(wide), Reduction(0, "merge"), rounds=1)
+    assert curve.reducing_ms[-1][0] == curve.reducing_ms[-1][1] > 0
+    assert curve.reducing_ms[0][-1] == 0
+
+
+def test_curve_is_a_command(tmp_path, random_state):
+    """From a state dict alone to a file that the model's configuration accepts."""
+    stem, attention = (Conv(64, 8, 8),), (Attention(),) * 3
+    config = ViTConfig("small", Preprocessing(32, 32), stem, 64, 1, 128, 5, attention)
+    np.savez(tmp_path / "small.npz", **random_state(config))
+    options = ["--out", str(tmp_path / "curve.json"), "--rounds", "1", "--method", "top_k"]
+    assert CliRunner().invoke(app, ["curve", str(tmp_path / "small.npz"), *options]).exit_code == 0
+    assert load_curve(tmp_path / "curve.json", config).reduction["method"] == "top_k"
+
+
+@pytest.mark.parametrize(("method", "said"), [("threshold", "no count"), ("sample", "no count"), ("top_k", "no block")])
+def test_refuses_what_cannot_be_measured(tiny, tiny_state, method, said):
+    """A method without a count to set, and one that ranks by an attention that no block has."""
+    config = dataclasses.replace(tiny, attention=tiny.attention[:1] * 5, reductions=())
+    with pytest.raises(ValueError, match=said):
+        measure_curve(config, tiny_state, Reduction(0, method))
