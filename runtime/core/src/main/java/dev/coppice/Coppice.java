@@ -4,13 +4,22 @@ import dev.coppice.api.Classifier;
 import dev.coppice.api.Diagnostics;
 import dev.coppice.api.Image;
 import dev.coppice.api.OpenOptions;
+import dev.coppice.api.Rung;
+import dev.coppice.api.Scheduler;
+import dev.coppice.api.SchedulerOptions;
 import dev.coppice.bundle.Bundle;
 import dev.coppice.device.Board;
+import dev.coppice.device.Sensors;
+import dev.coppice.engine.Engine;
 import dev.coppice.image.ImageDecoder;
 import dev.coppice.ops.OperatorLibrary;
 import dev.coppice.ort.OrtEngine;
+import dev.coppice.pipeline.Dispatcher;
 import dev.coppice.pipeline.Pipeline;
+import dev.coppice.schedule.BudgetController;
+import dev.coppice.schedule.Calibration;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Objects;
 
 /**
@@ -39,10 +48,34 @@ public final class Coppice {
    * @throws dev.coppice.api.NativeException if the operator library cannot be loaded
    */
   public static Classifier open(Path bundle, OpenOptions options) {
-    Objects.requireNonNull(options, "options");
     Bundle verified = Bundle.read(Objects.requireNonNull(bundle, "bundle"));
+    return new Pipeline(verified, engine(verified, Objects.requireNonNull(options, "options")));
+  }
+
+  /**
+   * Opens a bundle for work with deadlines, and measures its rungs on this machine.
+   *
+   * @throws dev.coppice.api.BundleException if the bundle is missing, changed or needs something newer
+   * @throws dev.coppice.api.NativeException if the operator library cannot be loaded
+   */
+  public static Scheduler schedule(Path bundle, OpenOptions options, SchedulerOptions schedulerOptions) {
+    Objects.requireNonNull(schedulerOptions, "schedulerOptions");
+    Bundle verified = Bundle.read(Objects.requireNonNull(bundle, "bundle"));
+    List<Rung> rungs = verified.rungs();
+    Engine engine = engine(verified, Objects.requireNonNull(options, "options"));
+    BudgetController controller;
+    try {
+      controller = Calibration.measure(engine, rungs, schedulerOptions.calibrationRuns(), schedulerOptions.missShare(), schedulerOptions.throttleCelsius());
+    } catch (RuntimeException e) {
+      engine.close();
+      throw e;
+    }
+    return new Dispatcher(new Pipeline(verified, engine), controller, rungs, new Sensors(Path.of("/")), schedulerOptions);
+  }
+
+  private static Engine engine(Bundle bundle, OpenOptions options) {
     OperatorLibrary library = OperatorLibrary.load(); // first: it keeps ONNX Runtime from recording usage
-    return new Pipeline(verified, new OrtEngine(verified.modelBytes(), verified.model(), library, options.threads()));
+    return new OrtEngine(bundle.modelBytes(), bundle.model(), library, options.threads());
   }
 
   /**

@@ -37,10 +37,11 @@ final class FloorPlanTest {
     "image, tensor api javax.imageio",
     "bundle, tensor api com.fasterxml.jackson.core",
     "device, api",
+    "schedule, engine tensor api",
     "ops, api org.slf4j",
     "engine, tensor api",
     "ort, engine ops bundle device tensor api ai.onnxruntime",
-    "pipeline, image bundle device ops engine ort tensor api",
+    "pipeline, image bundle device ops engine ort schedule tensor api org.slf4j",
   })
   void shouldUseOnlyTheRoomsThatTheFloorPlanNames(String room, String others) {
     classes().that().resideInAPackage("dev.coppice." + room)
@@ -58,7 +59,7 @@ final class FloorPlanTest {
     assertThat(house.stream().map(c -> c.getPackageName()).filter(p -> !p.isEmpty()).collect(Collectors.toSet()))
         .as("a new package needs a line in this test").containsExactlyInAnyOrder("dev.coppice", "dev.coppice.api", "dev.coppice.tensor",
             "dev.coppice.image", "dev.coppice.bundle", "dev.coppice.device", "dev.coppice.ops", "dev.coppice.engine", "dev.coppice.ort",
-            "dev.coppice.pipeline");
+            "dev.coppice.pipeline", "dev.coppice.schedule");
   }
 
   @Test

@@ -7,7 +7,7 @@ import java.util.Objects;
  * what to do. {@link #code()} is stable across versions, for programs.
  */
 public abstract sealed class CoppiceException extends RuntimeException
-    permits BundleException, ImageException, NativeException {
+    permits BundleException, DeadlineException, ImageException, NativeException, OverloadException {
 
   private static final long serialVersionUID = 1;
 

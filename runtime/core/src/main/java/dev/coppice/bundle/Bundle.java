@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.stream.Collectors;
 
 /**
@@ -74,6 +75,11 @@ public record Bundle(BundleInfo info, ModelSpec model, byte[] modelBytes, List<G
       return ratio(ratio.ratio(), patches);
     }
     return keep instanceof Keep.Named named ? rung(named.name()) : counts(((Keep.Counts) keep).counts(), patches);
+  }
+
+  /** The ladder; without one the only budget there is. */
+  public List<Rung> rungs() {
+    return info.ladder().isEmpty() ? List.of(new Rung("all", budget(Optional.empty()).keep(), 0, 0, OptionalDouble.empty())) : info.ladder();
   }
 
   private static Budget budgetOf(Rung rung) {

@@ -1,0 +1,162 @@
+package dev.coppice.pipeline;
+
+import dev.coppice.api.BundleInfo;
+import dev.coppice.api.DeadlineException;
+import dev.coppice.api.Image;
+import dev.coppice.api.Keep;
+import dev.coppice.api.OverloadException;
+import dev.coppice.api.Request;
+import dev.coppice.api.Result;
+import dev.coppice.api.RunOptions;
+import dev.coppice.api.Rung;
+import dev.coppice.api.Scheduler;
+import dev.coppice.api.SchedulerOptions;
+import dev.coppice.device.Sensors;
+import dev.coppice.schedule.BudgetController;
+import dev.coppice.schedule.RequestQueue;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** One thread that takes the most urgent request, asks the controller for a rung, and runs it. */
+public final class Dispatcher implements Scheduler {
+
+  private static final Logger LOG = LoggerFactory.getLogger(Dispatcher.class);
+
+  /** Share of a new observation in the mean of what goes on beside the run. */
+  private static final double LEARNING = 0.1;
+
+  private record Work(Image image, Request request, int fastest, long deadlineNanos, CompletableFuture<Result> future) {}
+
+  private final Pipeline pipeline;
+  private final BudgetController controller;
+  private final List<Rung> rungs;
+  private final List<Optional<Keep>> keeps;
+  private final Sensors sensors;
+  private final RequestQueue<Work> queue;
+  private final Thread worker;
+
+  // Written by the worker alone.
+  private volatile double leastNanos;
+  private volatile long busyUntilNanos;
+  private double clockRatio = 1;
+  private double besideNanos;
+  private int lastPlace;
+
+  /** Takes over the pipeline and the sensors and closes them. rungs: those the controller was made for. */
+  public Dispatcher(Pipeline pipeline, BudgetController controller, List<Rung> rungs, Sensors sensors, SchedulerOptions options) {
+    this.pipeline = pipeline;
+    this.controller = controller;
+    this.rungs = List.copyOf(rungs);
+    boolean named = !pipeline.bundle().ladder().isEmpty();
+    this.keeps = rungs.stream().map(rung -> named ? Optional.of(Keep.rung(rung.name())) : Optional.<Keep>empty()).toList();
+    this.sensors = sensors;
+    this.queue = new RequestQueue<>(options.capacity(), options.overflow() == SchedulerOptions.Overflow.NEWEST_WINS);
+    this.leastNanos = controller.leastNanos(1);
+    this.busyUntilNanos = System.nanoTime();
+    this.worker = new Thread(this::work, "coppice-" + pipeline.bundle().name());
+    worker.setDaemon(true); // a service that forgets to close still ends
+    worker.start();
+  }
+
+  @Override
+  public BundleInfo bundle() {
+    return pipeline.bundle();
+  }
+
+  @Override
+  public CompletableFuture<Result> submit(Image image, Request request) {
+    Objects.requireNonNull(image, "image");
+    int fastest = controller.fastest(request.minAccuracy());
+    if (fastest == BudgetController.NONE) {
+      throw new IllegalArgumentException("minAccuracy must be at most that of the best rung of bundle \"" + bundle().name() + "\": " + request.minAccuracy());
+    }
+    long now = System.nanoTime();
+    long deadline = now + request.deadline().toNanos();
+    int lane = request.lane().ordinal();
+    double before = Math.max(0, busyUntilNanos - now) + leastNanos * queue.ahead(lane, deadline);
+    double ready = before + leastNanos;
+    if (before > 0 && ready > deadline - now) { // with nothing before it, the controller may have to find out
+      throw new DeadlineException("backlog", String.format("Bundle \"%s\": what waits already leaves no time for a request within %.1f ms: expected at the earliest in %.1f ms; "
+          + "ask for less at once or allow more time.", bundle().name(), request.deadline().toNanos() / 1e6, ready / 1e6));
+    }
+    Work work = new Work(image, request, fastest, deadline, new CompletableFuture<>());
+    switch (queue.offer(work, lane, deadline, this::supersede)) {
+      case CLOSED -> throw closed();
+      case FULL -> throw new OverloadException("full", "Bundle \"" + bundle().name() + "\": expected room in the queue, found " + queue.size()
+          + " requests waiting; ask later, or open the scheduler with a larger capacity.");
+      case TAKEN -> work.future.whenComplete((result, failure) -> queue.remove(work));
+      default -> throw new AssertionError("an offer has three ends");
+    }
+    return work.future;
+  }
+
+  private void supersede(Work old) {
+    old.future.completeExceptionally(new OverloadException("superseded", "Bundle \"" + bundle().name() + "\": a newer request took the place of this one."));
+  }
+
+  private IllegalStateException closed() {
+    return new IllegalStateException("The scheduler of bundle \"" + bundle().name() + "\" is closed.");
+  }
+
+  private void work() {
+    try {
+      for (Optional<Work> next = queue.take(); next.isPresent(); next = queue.take()) {
+        if (!next.get().future.isDone()) {
+          serve(next.get());
+        }
+      }
+    } catch (InterruptedException nobodyInterruptsThisThread) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private void serve(Work work) {
+    long now = System.nanoTime();
+    double room = queue.room(now, work.deadlineNanos, leastNanos) - besideNanos;
+    int place = controller.choose(now, (long) room, clockRatio, sensors.celsius(), work.fastest);
+    leastNanos = controller.leastNanos(clockRatio) + besideNanos;
+    if (place == BudgetController.NONE) {
+      work.future.completeExceptionally(new DeadlineException(room > 0 ? "late" : "passed", String.format(
+          "Bundle \"%s\": a run was expected to take %.1f ms, found %.1f ms left of %.1f; nothing was run.", bundle().name(), controller.predictedNanos() / 1e6,
+          Math.max(0, room) / 1e6, work.request.deadline().toNanos() / 1e6)));
+      return;
+    }
+    if (place != lastPlace) {
+      LOG.debug("bundle {}: rung {} (slow-down {}, clock {})", bundle().name(), rungs.get(controller.rung(place)).name(), controller.slowdown(), 1 / clockRatio);
+      lastPlace = place;
+    }
+    busyUntilNanos = now + (long) (controller.predictedNanos() + besideNanos);
+    try {
+      Result result = pipeline.classify(work.image, new RunOptions(keeps.get(controller.rung(place)), work.request.top()));
+      // At the end of a run, when the governor has raised the clock as far as heat allows; before it the clock idles.
+      clockRatio = sensors.clockRatio();
+      controller.ran(place, System.nanoTime(), result.timings().run(), clockRatio);
+      besideNanos += LEARNING * (result.timings().preprocess() + result.timings().rank() - besideNanos);
+      work.future.complete(result);
+    } catch (RuntimeException | Error failure) {
+      work.future.completeExceptionally(failure);
+    }
+  }
+
+  @Override
+  public void close() {
+    queue.close(work -> work.future.completeExceptionally(closed()));
+    boolean interrupted = false;
+    while (worker.isAlive() && Thread.currentThread() != worker) { // a caller's callback runs on the worker
+      try {
+        worker.join();
+      } catch (InterruptedException later) {
+        interrupted = true;
+      }
+    }
+    sensors.close();
+    pipeline.close();
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

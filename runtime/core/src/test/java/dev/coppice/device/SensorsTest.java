@@ -1,0 +1,69 @@
+package dev.coppice.device;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The kernel's files as a Raspberry Pi 5 has them, changed and damaged. */
+final class SensorsTest {
+
+  @TempDir private Path root;
+
+  private void write(String file, String text) throws IOException {
+    Path path = root.resolve(file);
+    Files.createDirectories(path.getParent());
+    Files.writeString(path, text);
+  }
+
+  private void clock(int policy, String full, String now) throws IOException {
+    write("sys/devices/system/cpu/cpufreq/policy" + policy + "/cpuinfo_max_freq", full);
+    write("sys/devices/system/cpu/cpufreq/policy" + policy + "/scaling_cur_freq", now);
+  }
+
+  @Test
+  void shouldTellTheClockOfTheSlowestCluster() throws IOException {
+    clock(0, "2400000\n", "2400000\n");
+    clock(4, "1800000\n", "1200000\n");
+    try (Sensors sensors = new Sensors(root)) {
+      assertThat(sensors.clockRatio()).isCloseTo(1.5, within(1e-12));
+      clock(0, "2400000\n", "600000\n");
+      assertThat(sensors.clockRatio()).isCloseTo(4, within(1e-12));
+    }
+  }
+
+  @Test
+  void shouldTellTheHottestZone() throws IOException {
+    write("sys/class/thermal/thermal_zone0/temp", "47750\n");
+    write("sys/class/thermal/thermal_zone1/temp", "52300\n");
+    write("sys/class/thermal/thermal_zone2/temp", "-273200\n");
+    try (Sensors sensors = new Sensors(root)) {
+      assertThat(sensors.celsius()).isCloseTo(52.3, within(1e-9));
+    }
+  }
+
+  @Test
+  void shouldKnowNothingWithoutFiles() {
+    try (Sensors sensors = new Sensors(root)) {
+      assertThat(sensors.clockRatio()).isEqualTo(1);
+      assertThat(sensors.celsius()).isNaN();
+    }
+  }
+
+  @Test
+  void shouldKnowNothingFromFilesWithoutNumbers() throws IOException {
+    clock(0, "2400000\n", "\n");
+    clock(1, "unknown\n", "1200000\n");
+    clock(2, "0\n", "0\n");
+    write("sys/class/thermal/thermal_zone0/temp", "-\n");
+    write("sys/class/thermal/thermal_zone1/type", "cpu-thermal\n");
+    try (Sensors sensors = new Sensors(root)) {
+      assertThat(sensors.clockRatio()).isEqualTo(1);
+      assertThat(sensors.celsius()).isNaN();
+    }
+  }
+}
