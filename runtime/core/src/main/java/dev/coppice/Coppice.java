@@ -49,7 +49,7 @@ public final class Coppice {
    */
   public static Classifier open(Path bundle, OpenOptions options) {
     Bundle verified = Bundle.read(Objects.requireNonNull(bundle, "bundle"));
-    return new Pipeline(verified, engine(verified, Objects.requireNonNull(options, "options")));
+    return new Pipeline(verified, engine(verified, Objects.requireNonNull(options, "options")), options.closeLimit());
   }
 
   /**
@@ -70,7 +70,7 @@ public final class Coppice {
       engine.close();
       throw e;
     }
-    return new Dispatcher(new Pipeline(verified, engine), controller, rungs, new Sensors(Path.of("/")), schedulerOptions);
+    return new Dispatcher(new Pipeline(verified, engine, options.closeLimit()), controller, rungs, new Sensors(Path.of("/")), schedulerOptions);
   }
 
   private static Engine engine(Bundle bundle, OpenOptions options) {

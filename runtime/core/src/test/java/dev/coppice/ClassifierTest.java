@@ -9,6 +9,7 @@ import dev.coppice.api.Classifier;
 import dev.coppice.api.Image;
 import dev.coppice.api.Keep;
 import dev.coppice.api.Label;
+import dev.coppice.api.NativeException;
 import dev.coppice.api.OpenOptions;
 import dev.coppice.api.Result;
 import dev.coppice.api.RunOptions;
@@ -18,14 +19,18 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -118,7 +123,7 @@ final class ClassifierTest {
 
   @Test
   void shouldComputeTheSameWithOneThread() {
-    try (Classifier single = Coppice.open(ShippedBundle.FOLDER, new OpenOptions(1))) {
+    try (Classifier single = Coppice.open(ShippedBundle.FOLDER, OpenOptions.defaults().withThreads(1))) {
       Label expected = classifier.classify(golfBall).labels().get(0);
       Label found = single.classify(golfBall).labels().get(0);
       assertThat(found.name()).isEqualTo(expected.name());
@@ -136,6 +141,33 @@ final class ClassifierTest {
         .hasMessage("The classifier of bundle \"imagenette-mini\" is closed.");
     assertThatThrownBy(closed::selfTest).isInstanceOf(IllegalStateException.class);
     assertThat(closed.bundle().name()).isEqualTo("imagenette-mini");
+  }
+
+  @RepeatedTest(5)
+  void shouldEndRunsThatAreInProgressWhenItMayNotWait() throws Exception {
+    Classifier busy = Coppice.open(ShippedBundle.FOLDER, OpenOptions.defaults().withThreads(1).withCloseLimit(Duration.ZERO));
+    ExecutorService threads = Executors.newFixedThreadPool(4);
+    List<Future<RuntimeException>> ends = new ArrayList<>();
+    CountDownLatch begun = new CountDownLatch(4);
+    for (int thread = 0; thread < 4; thread++) {
+      ends.add(threads.submit(() -> {
+        begun.countDown();
+        while (true) {
+          try {
+            busy.classify(golfBall);
+          } catch (RuntimeException end) {
+            return end;
+          }
+        }
+      }));
+    }
+    begun.await();
+    busy.close();
+    busy.close();
+    for (Future<RuntimeException> end : ends) {
+      assertThat(end.get(30, TimeUnit.SECONDS)).isInstanceOfAny(IllegalStateException.class, NativeException.class);
+    }
+    threads.shutdown();
   }
 
   @Test

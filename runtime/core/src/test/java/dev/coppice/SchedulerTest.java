@@ -22,6 +22,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 
 /** Requests with deadlines on the shipped bundle and the real engine. */
@@ -125,6 +126,18 @@ final class SchedulerTest {
       release.complete(null);
       assertThat(second.get(30, TimeUnit.SECONDS).labels()).isNotEmpty();
       assertThatThrownBy(first::join).isInstanceOf(CancellationException.class);
+    }
+  }
+
+  @Test
+  void shouldGoOnAfterManyCancelledRuns() throws Exception {
+    try (Scheduler scheduler = open(SchedulerOptions.defaults())) {
+      for (int i = 0; i < 300; i++) {
+        CompletableFuture<Result> cancelled = scheduler.submit(GOLF_BALL, Request.within(LONG));
+        LockSupport.parkNanos(i * 10_000L); // before, in and after the run
+        cancelled.cancel(true);
+      }
+      assertThat(scheduler.submit(GOLF_BALL, Request.within(LONG)).get(30, TimeUnit.SECONDS).labels().get(0).name()).isEqualTo("golf ball");
     }
   }
 

@@ -3,7 +3,7 @@ package dev.coppice.api;
 /**
  * A model ready to run. Safe for use by many threads, which take turns; one run already uses all of its threads.
  *
- * <p>After {@link #close()}, which waits for a run in progress, every run throws {@link IllegalStateException}.
+ * <p>After {@link #close()} every run throws {@link IllegalStateException}.
  */
 public interface Classifier extends AutoCloseable {
 
@@ -19,7 +19,7 @@ public interface Classifier extends AutoCloseable {
    * Classifies an image.
    *
    * @throws IllegalArgumentException if the budget does not fit the bundle
-   * @throws NativeException if the run fails
+   * @throws NativeException if the run fails or is ended by {@link #close()}
    */
   Result classify(Image image, RunOptions options);
 
@@ -30,7 +30,7 @@ public interface Classifier extends AutoCloseable {
    */
   void selfTest();
 
-  /** Frees the model; harmless when repeated. */
+  /** Waits for the run in progress, ends it after {@link OpenOptions#closeLimit()}, and frees the model. Harmless when repeated. */
   @Override
   void close();
 }

@@ -20,6 +20,6 @@ public record Result(
   public Result {
     labels = List.copyOf(labels);
     keep = List.copyOf(keep);
-    kept = List.copyOf(kept);
+    kept = kept.stream().map(List::copyOf).toList();
   }
 }

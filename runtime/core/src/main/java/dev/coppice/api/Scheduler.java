@@ -12,7 +12,7 @@ public interface Scheduler extends AutoCloseable {
   BundleInfo bundle();
 
   /**
-   * Queues an image. Cancelling the future takes it out of the queue; a run that has begun goes on.
+   * Queues an image. Cancelling the future takes it out of the queue, or ends its run.
    *
    * <p>The future fails with {@link DeadlineException} if the image cannot be done in time, before anything is run, with
    * {@link OverloadException} if newer work took its place, and with {@link NativeException} if the run fails.
@@ -24,7 +24,10 @@ public interface Scheduler extends AutoCloseable {
    */
   CompletableFuture<Result> submit(Image image, Request request);
 
-  /** Waits for the run in progress, fails what waits with {@link IllegalStateException}, and frees the model. */
+  /**
+   * Fails what waits with {@link IllegalStateException}, waits for the run in progress, ends it after {@link
+   * OpenOptions#closeLimit()}, and frees the model. Harmless when repeated.
+   */
   @Override
   void close();
 }

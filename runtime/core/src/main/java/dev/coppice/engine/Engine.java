@@ -17,6 +17,12 @@ public interface Engine extends AutoCloseable {
   /** Runs the model with these patch tokens kept at each stage. */
   Output run(List<Integer> keep);
 
+  /**
+   * Ends the run in progress, which then throws a {@link dev.coppice.api.NativeException}. Any thread may call it, as long
+   * as the engine is open. Between two runs it has no effect.
+   */
+  void terminate();
+
   @Override
   void close();
 

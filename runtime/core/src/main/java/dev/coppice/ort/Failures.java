@@ -28,6 +28,9 @@ final class Failures {
   }
 
   static NativeException running(String model, OrtException e) {
+    if (String.valueOf(e.getMessage()).contains("terminate flag")) {
+      return new NativeException("ended", "Bundle \"" + model + "\": the run was ended, as nobody waits for it any more.", e);
+    }
     return new NativeException("engine", "Bundle \"" + model + "\": the run failed (" + oneLine(e) + "); run `coppice doctor`.", e);
   }
 

@@ -18,6 +18,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /** An engine on ONNX Runtime: fixed direct buffers in and out, so that a run copies nothing and allocates next to nothing. */
 public final class OrtEngine implements Engine {
@@ -32,6 +33,7 @@ public final class OrtEngine implements Engine {
   private final FloatTensor logits;
   private final OnnxTensor imageValue;
   private final OnnxTensor logitsValue;
+  private final OrtSession.RunOptions runOptions;
   private final Map<List<Integer>, Budget> budgets =
       new LinkedHashMap<>(BUDGETS, 0.75f, true) {
         private static final long serialVersionUID = 1;
@@ -77,6 +79,7 @@ public final class OrtEngine implements Engine {
     try {
       imageValue = OnnxTensor.createTensor(environment, image.data(), image.shape());
       logitsValue = OnnxTensor.createTensor(environment, logits.data(), logits.shape());
+      runOptions = new OrtSession.RunOptions();
     } catch (OrtException e) {
       throw Failures.opening(model.name(), e);
     }
@@ -117,7 +120,8 @@ public final class OrtEngine implements Engine {
         budget = bind(keep);
         budgets.put(List.copyOf(keep), budget);
       }
-      session.run(budget.inputs, budget.outputs).close();
+      runOptions.setTerminate(false);
+      session.run(budget.inputs, Set.of(), budget.outputs, runOptions).close();
       return new Output(logits, budget.kept);
     } catch (OrtException e) {
       throw Failures.running(model.name(), e);
@@ -145,11 +149,21 @@ public final class OrtEngine implements Engine {
   }
 
   @Override
+  public void terminate() {
+    try {
+      runOptions.setTerminate(true);
+    } catch (OrtException e) {
+      throw Failures.running(model.name(), e);
+    }
+  }
+
+  @Override
   public void close() {
     budgets.values().forEach(Budget::close);
     budgets.clear();
     imageValue.close();
     logitsValue.close();
+    runOptions.close();
     closeSession();
   }
 

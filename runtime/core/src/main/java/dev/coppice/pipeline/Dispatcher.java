@@ -39,6 +39,9 @@ public final class Dispatcher implements Scheduler {
   private final RequestQueue<Work> queue;
   private final Thread worker;
 
+  private final Object turn = new Object();
+  private Work running; // guarded by turn
+
   // Written by the worker alone.
   private volatile double leastNanos;
   private volatile long busyUntilNanos;
@@ -88,10 +91,26 @@ public final class Dispatcher implements Scheduler {
       case CLOSED -> throw closed();
       case FULL -> throw new OverloadException("full", "Bundle \"" + bundle().name() + "\": expected room in the queue, found " + queue.size()
           + " requests waiting; ask later, or open the scheduler with a larger capacity.");
-      case TAKEN -> work.future.whenComplete((result, failure) -> queue.remove(work));
+      case TAKEN -> work.future.whenComplete((result, failure) -> forget(work));
       default -> throw new AssertionError("an offer has three ends");
     }
     return work.future;
+  }
+
+  /** Takes work that nobody waits for any more out of the queue, or ends its run. */
+  private void forget(Work work) {
+    queue.remove(work);
+    synchronized (turn) {
+      if (running == work) {
+        pipeline.terminate();
+      }
+    }
+  }
+
+  private void setRunning(Work work) {
+    synchronized (turn) {
+      running = work;
+    }
   }
 
   private void supersede(Work old) {
@@ -131,7 +150,14 @@ public final class Dispatcher implements Scheduler {
     }
     busyUntilNanos = now + (long) (controller.predictedNanos() + besideNanos);
     try {
-      Result result = pipeline.classify(work.image, new RunOptions(keeps.get(controller.rung(place)), work.request.top()));
+      Result result;
+      setRunning(work);
+      try {
+        result = pipeline.classify(work.image, new RunOptions(keeps.get(controller.rung(place)), work.request.top()));
+      } finally {
+        setRunning(null);
+        busyUntilNanos = System.nanoTime();
+      }
       // At the end of a run, when the governor has raised the clock as far as heat allows; before it the clock idles.
       clockRatio = sensors.clockRatio();
       controller.ran(place, System.nanoTime(), result.timings().run(), clockRatio);
@@ -145,6 +171,7 @@ public final class Dispatcher implements Scheduler {
   @Override
   public void close() {
     queue.close(work -> work.future.completeExceptionally(closed()));
+    pipeline.close();
     boolean interrupted = false;
     while (worker.isAlive() && Thread.currentThread() != worker) { // a caller's callback runs on the worker
       try {
@@ -154,7 +181,6 @@ public final class Dispatcher implements Scheduler {
       }
     }
     sensors.close();
-    pipeline.close();
     if (interrupted) {
       Thread.currentThread().interrupt();
     }

@@ -12,23 +12,31 @@ import dev.coppice.bundle.Bundle;
 import dev.coppice.engine.Engine;
 import dev.coppice.image.Preprocessor;
 import dev.coppice.tensor.LongTensor;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 
 /** The straight line: image to tensor, tensor to logits, logits to labels. */
 public final class Pipeline implements Classifier {
 
+  private static final long AGAIN_NANOS = 10_000_000;
+
   private final Bundle bundle;
   private final Engine engine;
   private final Preprocessor preprocessor;
+  private final Duration closeLimit;
   // One run at a time, and none while the engine closes: ONNX Runtime crashes the JVM when it closes under a run.
   private final ReentrantLock turn = new ReentrantLock(true);
-  private boolean closed;
+  private final Object ending = new Object();
+  private volatile boolean closing;
+  private boolean closed; // guarded by ending
 
   /** Takes over the engine and closes it in {@link #close()}. */
-  public Pipeline(Bundle bundle, Engine engine) {
+  public Pipeline(Bundle bundle, Engine engine, Duration closeLimit) {
+    this.closeLimit = closeLimit;
     this.bundle = bundle;
     this.engine = engine;
     this.preprocessor = new Preprocessor(bundle.info().preprocessing());
@@ -82,33 +90,64 @@ public final class Pipeline implements Classifier {
     }
   }
 
+  /** Ends the run in progress, if there is one. */
+  void terminate() {
+    synchronized (ending) {
+      if (!closed) {
+        engine.terminate();
+      }
+    }
+  }
+
   @Override
   public void close() {
-    turn.lock();
+    closing = true; // those that wait for their turn are refused when they get it
+    boolean interrupted = awaitTurn();
     try {
-      if (!closed) {
-        closed = true;
-        engine.close();
+      synchronized (ending) {
+        if (!closed) {
+          closed = true;
+          engine.close();
+        }
       }
     } finally {
       turn.unlock();
     }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Takes the turn, from the limit on by force; whether the thread was interrupted meanwhile. */
+  private boolean awaitTurn() {
+    boolean interrupted = false;
+    long deadline = System.nanoTime() + closeLimit.toNanos();
+    while (true) {
+      try {
+        if (turn.tryLock(Math.max(AGAIN_NANOS, deadline - System.nanoTime()), TimeUnit.NANOSECONDS)) {
+          return interrupted;
+        }
+        terminate(); // again and again: between two runs it has no effect
+      } catch (InterruptedException later) {
+        interrupted = true;
+      }
+    }
   }
 
   private void requireOpen() {
-    if (closed) {
+    if (closing) {
       throw new IllegalStateException("The classifier of bundle \"" + bundle.info().name() + "\" is closed.");
     }
   }
 
-  private static List<List<Integer>> positions(List<LongTensor> kept) {
+  static List<List<Integer>> positions(List<LongTensor> kept) {
     List<List<Integer>> out = new ArrayList<>(kept.size());
     for (LongTensor stage : kept) {
-      Integer[] positions = new Integer[stage.data().capacity()];
-      for (int i = 0; i < positions.length; i++) {
-        positions[i] = (int) stage.data().get(i);
+      List<Integer> positions = new ArrayList<>(stage.data().capacity());
+      for (int i = 0; i < stage.data().capacity() && stage.data().get(i) >= 0; i++) { // -1: fewer tokens than the budget
+        positions.add((int) stage.data().get(i));
       }
-      out.add(List.of(positions));
+      out.add(positions);
     }
     return out;
   }

@@ -3,6 +3,7 @@ package dev.coppice.api;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -15,7 +16,33 @@ final class ValuesTest {
   @ParameterizedTest
   @ValueSource(ints = {-1, 0, 65})
   void shouldRefuseThreadsOutsideTheirRange(int threads) {
-    assertThatThrownBy(() -> new OpenOptions(threads)).isInstanceOf(IllegalArgumentException.class).hasMessage("threads must be 1..64: " + threads);
+    assertThatThrownBy(() -> OpenOptions.defaults().withThreads(threads)).isInstanceOf(IllegalArgumentException.class).hasMessage("threads must be 1..64: " + threads);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"PT-0.001S", "PT24H0.001S"})
+  void shouldRefuseACloseLimitOutsideItsRange(Duration limit) {
+    assertThatThrownBy(() -> OpenOptions.defaults().withCloseLimit(limit)).isInstanceOf(IllegalArgumentException.class).hasMessage("closeLimit must be 0 to a day: " + limit);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"PT0S", "PT-1S", "PT24H0.001S"})
+  void shouldRefuseADeadlineOutsideItsRange(Duration deadline) {
+    assertThatThrownBy(() -> Request.within(deadline)).isInstanceOf(IllegalArgumentException.class).hasMessage("deadline must be above 0 and at most a day: " + deadline);
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {-1, 100.1, Double.NaN})
+  void shouldRefuseAnAccuracyThatIsNoPercentage(double accuracy) {
+    assertThatThrownBy(() -> Request.within(Duration.ofSeconds(1)).withMinAccuracy(accuracy)).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("minAccuracy");
+  }
+
+  @ParameterizedTest
+  @CsvSource({"0, 0.01, 20, NaN, capacity", "10001, 0.01, 20, NaN, capacity", "1, 0, 20, NaN, missShare", "1, NaN, 20, NaN, missShare",
+    "1, 0.01, 2, NaN, calibrationRuns", "1, 0.01, 20, Infinity, throttleCelsius"})
+  void shouldRefuseASchedulerThatMakesNoSense(int capacity, double missShare, int calibrationRuns, double throttle, String named) {
+    assertThatThrownBy(() -> new SchedulerOptions(capacity, SchedulerOptions.Overflow.REFUSE, missShare, calibrationRuns, throttle))
+        .isInstanceOf(IllegalArgumentException.class).hasMessageContaining(named);
   }
 
   @Test
