@@ -100,7 +100,8 @@ def _licence(given: str | None) -> str:
 @app.command()
 def convert(
     source: Annotated[
-        Path, typer.Argument(help="A state dict (.npz, .safetensors, .pth; timm's names) or a Hugging Face folder.")
+        Path,
+        typer.Argument(help="A state dict (.npz, .safetensors, .pth; timm names), .onnx or a Hugging Face folder."),
     ],
     out: Annotated[Path, typer.Option(help="The bundle's folder.")],
     preset: Annotated[

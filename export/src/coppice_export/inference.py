@@ -25,13 +25,18 @@ class Facts:
 
     name: str
     heads: int | None = None
-    norm_eps: float = 1e-6
+    norm_eps: float | None = None
     pooling: str | None = None
     fc_norm: bool | None = None
     preprocessing: Preprocessing | None = None
     labels: tuple[str, ...] | None = None
     antialias: bool = True
     notes: tuple[str, ...] = ()
+
+    def completed(self, other: Facts) -> Facts:
+        """What is not known here is taken from `other`."""
+        missing = {f.name: getattr(other, f.name) for f in dataclasses.fields(self) if getattr(self, f.name) is None}
+        return dataclasses.replace(self, **missing)
 
 
 def configured(arrays: dict[str, np.ndarray], facts: Facts, source: object) -> tuple[ViTConfig, tuple[str, ...]]:
@@ -59,7 +64,7 @@ def configured(arrays: dict[str, np.ndarray], facts: Facts, source: object) -> t
         classes=shapes["head.bias"][0],
         attention=(Attention(),) * len({n.split(".")[1] for n in shapes if n.startswith("blocks.")}),
         prefix_tokens=prefix,
-        norm_eps=facts.norm_eps,
+        norm_eps=1e-6 if facts.norm_eps is None else facts.norm_eps,
         pooling=facts.pooling or pooling,
         fc_norm=fc_norm if facts.fc_norm is None else facts.fc_norm,
     )

@@ -14,7 +14,9 @@ from .checkpoint import FORMATS, SourceError, read_arrays
 from .config import Preprocessing, ViTConfig
 from .huggingface import preprocessing_of, read_folder
 from .inference import Facts, at_size, configured
+from .pieces import load_pieces
 from .resample import resample_table
+from .rewrite import read_graph
 from .timm_names import facts_of
 from .weights import fitted, load_state, renamed
 
@@ -53,11 +55,13 @@ def open_source(
     arrays, facts = _read(path)
     arrays = renamed(arrays)
     if model:
-        facts = facts_of(model, len(arrays.get("head.bias", ())))
+        facts = facts.completed(facts_of(model, len(arrays.get("head.bias", ()))))
     if preprocessor:
         spec, notes = preprocessing_of(preprocessor)
         facts = dataclasses.replace(facts, preprocessing=spec, notes=notes)
-    facts = dataclasses.replace(facts, heads=heads or facts.heads)
+    if heads and facts.heads not in (None, heads):
+        raise SourceError(f"{path} has {facts.heads} heads, not {heads}; leave out --heads.")
+    facts = facts.completed(Facts(facts.name, heads))
     config, assumed = configured(arrays, facts, path)
     advice = "Only plain pre-norm ViTs can be read; docs/reference/export.md lists what is known."
     source = Source(config, fitted(arrays, config, path, advice), facts.labels, (*facts.notes, *assumed))
@@ -68,9 +72,13 @@ def open_source(
 def _read(path: Path) -> tuple[dict[str, np.ndarray], Facts]:
     if path.is_dir():
         return read_folder(path)
+    name = re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-._") or "model"
+    if path.suffix == ".onnx":
+        return read_graph(load_pieces(path), name)
     if path.suffix not in FORMATS:
-        raise SourceError(f"{path}: expected a Hugging Face folder or a file of {', '.join(FORMATS)}; found neither.")
-    return read_arrays(path), Facts(re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-._") or "model")
+        known = ", ".join((*FORMATS, ".onnx"))
+        raise SourceError(f"{path}: expected a Hugging Face folder or a file of {known}; found neither.")
+    return read_arrays(path), Facts(name)
 
 
 def resized(source: Source, spec: Preprocessing, antialias: bool = True) -> Source:
