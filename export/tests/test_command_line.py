@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,12 @@ def call(monkeypatch, capsys, tmp_path, tiny, tiny_state):
         return code, capsys.readouterr().err
 
     return run
+
+
+@pytest.fixture
+def softmax_only(monkeypatch, tiny):
+    """The preset `tiny` with softmax attention in every block, which some methods need."""
+    monkeypatch.setitem(config_module.PRESETS, "tiny", replace(tiny, attention=(tiny.attention[1],) * 5))
 
 
 def test_convert_makes_a_ladder_of_its_own(call):
@@ -80,6 +87,23 @@ def _write(name: str, text: str) -> str:
     return name
 
 
+def test_convert_takes_a_method_by_name(call, softmax_only):
+    """`--method` puts a paper's schedule in the place of the preset's stages, `--set` changes its settings."""
+    code, error = call(*FROM_PRESET, "--method", "tome", "--set", "proportional=false")
+    assert code == 0, error
+    assert "operators: MergeTokens x4, TokenAttention x5; wrote bundle" in error
+    ladder = json.loads(Path("bundle/bundle.json").read_text())["ladder"]
+    assert [rung["keep"] for rung in ladder] == [[16] * 4, [15, 14, 13, 12], [14, 12, 10, 8], [13, 10, 7, 4]]
+
+
+def test_convert_makes_a_bundle_without_budgets(call, softmax_only):
+    """A method whose counts the picture decides has neither stages nor rungs."""
+    code, error = call(*FROM_PRESET, "--method", "ltmp", "--set", "thresholds=[[0.9, 0.03]]")
+    assert code == 0, error
+    manifest = json.loads(Path("bundle/bundle.json").read_text())
+    assert (manifest["keep"]["stages"], manifest["ladder"]) == (0, [])
+
+
 def _write_accuracy(text: str) -> tuple[str, ...]:
     return "--accuracy", _write("accuracy.json", text)
 
@@ -114,6 +138,15 @@ SOURCES = {
         lambda: (*FROM_PRESET, *_write_accuracy('{"data": "x", "top1": {"best": 80}}')),
         "measured best, which the ladder does not have",
     ),
+    "method-of-another-model": (lambda: (*FROM_PRESET, "--method", "diffrate"), "DiffRate's schedules are for DeiT"),
+    "unknown-setting": (
+        lambda: (*FROM_PRESET, "--method", "tome", "--set", "r=8"),
+        "method tome has proportional, found r; leave these out",
+    ),
+    "method-without-its-weights": (
+        lambda: (*FROM_PRESET, "--method", "dynamic-vit"),
+        "predictor.norm.weight is missing",
+    ),
     "stage-in-linear-block": (lambda: (*FROM_PRESET, "--reduce-at", "0"), "block 0 reduces tokens by its class-token"),
     "falling-stages": (lambda: (*FROM_PRESET, "--reduce-at", "3,1"), "reductions must be at rising block numbers"),
     "fused-before-cosine": (lambda: (*FROM_PRESET, "--fuse-pruned"), "a fused or mixed token has no position"),
@@ -135,6 +168,10 @@ USAGE = {
     "unknown-command": (("export",), "export"),
     "rung-without-name": ((*FROM_PRESET, "--rung", "16,16"), "expected NAME=COUNT,COUNT, found '16,16'"),
     "rung-of-words": ((*FROM_PRESET, "--rung", "full=all"), "expected whole numbers as in 3,6,9, found 'all'"),
+    "unknown-method": ((*FROM_PRESET, "--method", "prune"), "expected one of top-k, evit, tome"),
+    "method-and-blocks": ((*FROM_PRESET, "--method", "evit", "--reduce-at", "1"), "--method replaces --reduce-at"),
+    "setting-without-method": ((*FROM_PRESET, "--set", "outputs=3"), "--set belongs to it"),
+    "setting-without-value": ((*FROM_PRESET, "--method", "tome", "--set", "r"), "expected NAME=VALUE, found 'r'"),
     "linear-beyond-depth": ((*FROM_PRESET, "--linear", "5"), "tiny has blocks 0..4, found 5"),
     "linear-negative": ((*FROM_PRESET, "--linear", "-1"), "tiny has blocks 0..4, found -1"),
     "no-epochs": (

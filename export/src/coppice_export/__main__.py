@@ -19,8 +19,9 @@ from .checkpoint import SourceError
 from .commands.curve import curve
 from .commands.evaluate import evaluate
 from .config import PRESETS, Attention, Reduction, ViTConfig
-from .cost import incoming_counts, model_macs
+from .cost import model_macs
 from .labels import IMAGENETTE, labels_for, read_labels
+from .methods import presets, schedules
 from .sources import open_source
 
 __all__ = ["app", "main"]
@@ -29,9 +30,6 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 console = Console(stderr=True)
 app.command()(evaluate)
 app.command()(curve)
-
-# Shares of the incoming patches for the rungs that `convert` makes on its own. The names go into `--keep`.
-DEFAULT_RUNGS = {"full": 1.0, "high": 0.9, "medium": 0.7, "low": 0.5, "lowest": 0.3}
 
 
 def _numbers(option: str, text: str) -> tuple[int, ...]:
@@ -54,7 +52,14 @@ def _preset(name: str | None) -> ViTConfig | None:
     return PRESETS[name] if name else None
 
 
-def _configured(config: ViTConfig, linear: str | None, reduce_at: str | None, fuse: bool) -> ViTConfig:
+def _configured(
+    config: ViTConfig,
+    linear: str | None,
+    reduce_at: str | None,
+    fuse: bool,
+    method: str | None,
+    options: dict[str, str],
+) -> ViTConfig:
     changes: dict = {}
     if linear is not None:
         chosen = _numbers("--linear", linear)
@@ -67,7 +72,16 @@ def _configured(config: ViTConfig, linear: str | None, reduce_at: str | None, fu
     if reduce_at is not None or fuse:
         blocks = config.reduce_at if reduce_at is None else _numbers("--reduce-at", reduce_at)
         changes["reductions"] = Reduction.at(*blocks, fuse="mean" if fuse else "none")
-    return dataclasses.replace(config, **changes)
+    config = dataclasses.replace(config, **changes)
+    return presets.with_method(config, method, options) if method else config
+
+
+def _options(texts: list[str]) -> dict[str, str]:
+    """NAME=VALUE of each `--set`."""
+    pairs = [text.partition("=") for text in texts]
+    if wrong := [text for text, (name, equals, _) in zip(texts, pairs) if not (name and equals)]:
+        raise typer.BadParameter(f"expected NAME=VALUE, found {wrong[0]!r}", param_hint="--set")
+    return {name: value for name, _, value in pairs}
 
 
 def _measured(accuracy: Path | None, rungs: list[Rung]) -> tuple[str, list[Rung]]:
@@ -131,6 +145,13 @@ def convert(
             help="Blocks that keep only the best tokens, as in 3,6,9; empty for none; each quarter without preset."
         ),
     ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help=f"A published way of reducing tokens in place of --reduce-at: {', '.join(presets.PRESETS)}."),
+    ] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of the method: NAME=VALUE. Repeat for more.")
+    ] = None,
     rung: Annotated[
         list[str] | None, typer.Option(help="A token budget: NAME=COUNT,COUNT. Repeat for a ladder.")
     ] = None,
@@ -150,15 +171,24 @@ def convert(
     overwrite: Annotated[bool, typer.Option(help="Replace an existing bundle.")] = False,
 ) -> None:
     """Turn a model into a bundle. Needs no PyTorch; compares with it where it is installed."""
-    known = _preset(preset)
-    opened = open_source(source, known, model, heads, preprocessor, image_size)
+    known, options = _preset(preset), _options(setting or [])
+    if method is not None and method not in presets.PRESETS:
+        raise typer.BadParameter(
+            f"expected one of {', '.join(presets.PRESETS)}, found {method!r}", param_hint="--method"
+        )
+    if (method and (reduce_at is not None or fuse_pruned)) or (options and not method):
+        raise typer.BadParameter("--method replaces --reduce-at and --fuse-pruned, and --set belongs to it")
+
+    def adapt(config: ViTConfig) -> ViTConfig:
+        every = None if known or method else ",".join(map(str, schedules.quarters(config)))
+        return _configured(config, linear, every if reduce_at is None else reduce_at, fuse_pruned, method, options)
+
+    opened = open_source(source, known, model, heads, preprocessor, image_size, adapt)
     for note in opened.notes:
         console.print(f"note: {note}")
-    if known is None and reduce_at is None:
-        reduce_at = ",".join(str(opened.config.depth * quarter // 4) for quarter in (1, 2, 3))
-    config = _configured(opened.config, linear, reduce_at, fuse_pruned)
-    shares = DEFAULT_RUNGS if config.reduce_at else {}
-    rungs = [_rung(text) for text in rung or ()] or [Rung(n, incoming_counts(config, s)) for n, s in shares.items()]
+    config = opened.config
+    budgets = (presets.PRESETS[method].rungs if method else schedules.by_share)(config) if config.stages else {}
+    rungs = [_rung(text) for text in rung or ()] or [Rung(name, keep) for name, keep in budgets.items()]
     data, rungs = _measured(accuracy, rungs)
     names = read_labels(labels) if labels else opened.labels
     if known and config.classes == len(IMAGENETTE):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,17 +41,20 @@ def open_source(
     heads: int | None = None,
     preprocessor: Path | None = None,
     size: int | None = None,
+    adapt: Callable[[ViTConfig], ViTConfig] = lambda config: config,
 ) -> Source:
     """A state dict under timm's names, a Hugging Face folder, or an ONNX graph.
 
     preset: the configuration, where it is known; nothing is inferred then. model: the timm name that tells what shapes
     do not. preprocessor: a preprocessor_config.json with Hugging Face's keys. size: pixels along an edge of the input,
-    if not what the source says. Raises SourceError for what is not recognised.
+    if not what the source says. adapt: what the model is to do besides, known before its arrays are asked for. Raises
+    SourceError for what is not recognised.
     """
     if preset and (model or heads or preprocessor):
         raise SourceError("a preset has heads and preprocessing; leave out --model, --heads and --preprocessor.")
     if preset:
-        source = Source(preset, load_state(path, preset))
+        config = adapt(preset)
+        source = Source(config, load_state(path, config))
         return resized(source, at_size(preset.preprocessing, size)) if size else source
     arrays, facts = _read(path)
     arrays = renamed(arrays)
@@ -63,6 +67,7 @@ def open_source(
         raise SourceError(f"{path} has {facts.heads} heads, not {heads}; leave out --heads.")
     facts = facts.completed(Facts(facts.name, heads))
     config, assumed = configured(arrays, facts, path)
+    config = adapt(config)
     advice = "Only plain pre-norm ViTs can be read; docs/reference/export.md lists what is known."
     source = Source(config, fitted(arrays, config, path, advice), facts.labels, (*facts.notes, *assumed))
     spec = facts.preprocessing or config.preprocessing

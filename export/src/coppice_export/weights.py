@@ -84,7 +84,7 @@ def fitted(arrays: dict[str, np.ndarray], config: ViTConfig, source: object, adv
 
     Raises SourceError that names the source, lists every missing, surplus and misshapen array, and ends in the advice.
     """
-    arrays, expected = fold(arrays, config), expected_shapes(config)
+    arrays, expected = predictor.own_names(fold(arrays, config), config), expected_shapes(config)
     faults = [f"{name} is missing" for name in expected.keys() - arrays.keys()]
     faults += [f"{name} is not part of {config.name}" for name in arrays.keys() - expected.keys()]
     for name in expected.keys() & arrays.keys():

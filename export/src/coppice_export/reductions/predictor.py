@@ -6,6 +6,7 @@ the logits of keeping and dropping; their difference ranks as the probability of
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -15,9 +16,11 @@ from ..graph import Graph
 from ..operators import top_k_tokens
 from .tokens import Tokens
 
-__all__ = ["NORM_EPS", "graph_face", "shapes", "torch_face"]
+__all__ = ["NORM_EPS", "graph_face", "own_names", "shapes", "torch_face"]
 
 NORM_EPS = 1e-5
+_LAYERS = {"in_conv.0": "norm", "in_conv.1": "embed", "out_conv.0": "fc1", "out_conv.2": "fc2", "out_conv.4": "fc3"}
+_PUBLISHED = re.compile(r"score_predictor\.(\d+)\.(in_conv\.[01]|out_conv\.[024])\.(weight|bias)")
 
 
 def shapes(config: ViTConfig) -> dict[str, tuple[int, ...]]:
@@ -29,6 +32,18 @@ def shapes(config: ViTConfig) -> dict[str, tuple[int, ...]]:
     for name, shape in matrices.items():
         found |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
     return found
+
+
+def own_names(arrays: dict[str, np.ndarray], config: ViTConfig) -> dict[str, np.ndarray]:
+    """Arrays of published models under our names: their i-th predictor is that of the i-th block that has one."""
+    blocks = [reduction.block for reduction in config.reductions if reduction.method == "predictor"]
+    result = {}
+    for name, array in arrays.items():
+        match = _PUBLISHED.fullmatch(name)
+        if match and int(match[1]) < len(blocks):
+            name = f"blocks.{blocks[int(match[1])]}.predictor.{_LAYERS[match[2]]}.{match[3]}"
+        result[name] = array
+    return result
 
 
 def torch_face(reduction: Reduction, config: ViTConfig, tokens: Tokens, layers, count: int):
