@@ -9,7 +9,9 @@ import dev.coppice.api.Scheduler;
 import dev.coppice.api.SchedulerOptions;
 import dev.coppice.bundle.Bundle;
 import dev.coppice.device.Board;
+import dev.coppice.device.BoardProfile;
 import dev.coppice.device.Sensors;
+import dev.coppice.device.ThreadPlan;
 import dev.coppice.engine.Engine;
 import dev.coppice.image.ImageDecoder;
 import dev.coppice.ops.OperatorLibrary;
@@ -34,6 +36,8 @@ import java.util.Objects;
  */
 public final class Coppice {
 
+  private static final Path ROOT = Path.of("/");
+
   private Coppice() {}
 
   /** Opens a bundle with default options. */
@@ -48,8 +52,9 @@ public final class Coppice {
    * @throws dev.coppice.api.NativeException if the operator library cannot be loaded
    */
   public static Classifier open(Path bundle, OpenOptions options) {
+    Objects.requireNonNull(options, "options");
     Bundle verified = Bundle.read(Objects.requireNonNull(bundle, "bundle"));
-    return new Pipeline(verified, engine(verified, Objects.requireNonNull(options, "options")), options.closeLimit());
+    return new Pipeline(verified, engine(verified, options), options.closeLimit());
   }
 
   /**
@@ -59,23 +64,28 @@ public final class Coppice {
    * @throws dev.coppice.api.NativeException if the operator library cannot be loaded
    */
   public static Scheduler schedule(Path bundle, OpenOptions options, SchedulerOptions schedulerOptions) {
+    Objects.requireNonNull(options, "options");
     Objects.requireNonNull(schedulerOptions, "schedulerOptions");
     Bundle verified = Bundle.read(Objects.requireNonNull(bundle, "bundle"));
     List<Rung> rungs = verified.rungs();
-    Engine engine = engine(verified, Objects.requireNonNull(options, "options"));
+    double throttle = schedulerOptions.throttleCelsius();
+    if (Double.isNaN(throttle)) {
+      throttle = BoardProfile.of(Board.probe(ROOT)).map(profile -> profile.throttleCelsius().orElse(Double.NaN)).orElse(Double.NaN);
+    }
+    Engine engine = engine(verified, options);
     BudgetController controller;
     try {
-      controller = Calibration.measure(engine, rungs, schedulerOptions.calibrationRuns(), schedulerOptions.missShare(), schedulerOptions.throttleCelsius());
+      controller = Calibration.measure(engine, rungs, schedulerOptions.calibrationRuns(), schedulerOptions.missShare(), throttle);
     } catch (RuntimeException e) {
       engine.close();
       throw e;
     }
-    return new Dispatcher(new Pipeline(verified, engine, options.closeLimit()), controller, rungs, new Sensors(Path.of("/")), schedulerOptions);
+    return new Dispatcher(new Pipeline(verified, engine, options.closeLimit()), controller, rungs, new Sensors(ROOT), schedulerOptions);
   }
 
   private static Engine engine(Bundle bundle, OpenOptions options) {
     OperatorLibrary library = OperatorLibrary.load(); // first: it keeps ONNX Runtime from recording usage
-    return new OrtEngine(bundle.modelBytes(), bundle.model(), library, options.threads());
+    return new OrtEngine(bundle.modelBytes(), bundle.model(), library, options.threads(), ThreadPlan.probe(ROOT, options.threads()));
   }
 
   /**
@@ -112,7 +122,7 @@ public final class Coppice {
         library.file().toString(),
         library.isa(),
         library.isas(),
-        Board.probe(Path.of("/")).description(),
+        Board.probe(ROOT).description(),
         Runtime.getRuntime().availableProcessors(),
         OpenOptions.defaults().threads());
   }

@@ -9,7 +9,8 @@ import java.util.Objects;
  * @param overflow what happens to a request that finds the queue full
  * @param missShare share of the runs that may be late, 0.0001..0.5
  * @param calibrationRuns runs of each rung that measure it before the first request, 3..1000
- * @param throttleCelsius temperature at which the board's firmware cuts the clock; NaN if unknown
+ * @param throttleCelsius temperature at which the board's firmware cuts the clock; NaN for that of the board's profile, if there
+ *     is one
  */
 public record SchedulerOptions(int capacity, Overflow overflow, double missShare, int calibrationRuns, double throttleCelsius) {
 

@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Pattern;
 
 /**
  * Clock and temperature of the processor, from the kernel's files. A file that cannot be read is not known. Reading
@@ -15,6 +16,7 @@ import java.util.List;
 public final class Sensors implements AutoCloseable {
 
   private static final int LONGEST = 16;
+  private static final Pattern PROCESSOR = Pattern.compile("(?i)cpu|^tj-|^soc-|core|pkg_temp");
 
   private final List<RandomAccessFile> clocks = new ArrayList<>();
   private final List<Double> fullClocks = new ArrayList<>();
@@ -36,7 +38,7 @@ public final class Sensors implements AutoCloseable {
       }
     }
     for (Path zone : matching(root.resolve("sys/class/thermal"), "thermal_zone*")) {
-      RandomAccessFile temperature = open(zone.resolve("temp"));
+      RandomAccessFile temperature = ofProcessor(zone) ? open(zone.resolve("temp")) : null;
       if (temperature != null) {
         zones.add(temperature);
       }
@@ -55,7 +57,7 @@ public final class Sensors implements AutoCloseable {
     return ratio;
   }
 
-  /** The hottest zone in degrees Celsius; NaN if unknown. */
+  /** The hottest zone of the processor in degrees Celsius; NaN if unknown. */
   public double celsius() {
     double hottest = Double.NaN;
     for (int i = 0; i < zones.size(); i++) {
@@ -65,6 +67,15 @@ public final class Sensors implements AutoCloseable {
       }
     }
     return hottest;
+  }
+
+  /** A Jetson Nano's PMIC-Die says 100 degrees always, and there are zones of memory, radio and cameras. */
+  private static boolean ofProcessor(Path zone) {
+    try {
+      return PROCESSOR.matcher(Files.readString(zone.resolve("type")).strip()).find();
+    } catch (IOException unknown) {
+      return false;
+    }
   }
 
   /** A whole number, or NaN. */

@@ -7,6 +7,7 @@ import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtLoggingLevel;
 import ai.onnxruntime.OrtSession;
 import dev.coppice.api.BundleException;
+import dev.coppice.device.ThreadPlan;
 import dev.coppice.engine.Engine;
 import dev.coppice.tensor.ModelSpec;
 import dev.coppice.ops.OperatorLibrary;
@@ -61,12 +62,15 @@ public final class OrtEngine implements Engine {
   }
 
   /** Loads a model with the operator library. */
-  public OrtEngine(byte[] graph, ModelSpec model, OperatorLibrary library, int threads) {
+  public OrtEngine(byte[] graph, ModelSpec model, OperatorLibrary library, int threads, ThreadPlan plan) {
     this.model = model;
     this.environment = environment();
     try (OrtSession.SessionOptions options = new OrtSession.SessionOptions()) {
       options.setIntraOpNumThreads(threads);
       options.setInterOpNumThreads(1);
+      if (!plan.workers().isEmpty()) {
+        options.addConfigEntry("session.intra_op_thread_affinities", plan.affinities());
+      }
       options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
       options.registerCustomOpLibrary(library.file().toString());
       session = environment.createSession(graph, options);

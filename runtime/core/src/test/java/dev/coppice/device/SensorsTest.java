@@ -36,11 +36,18 @@ final class SensorsTest {
     }
   }
 
+  private void zone(int number, String type, String millicelsius) throws IOException {
+    write("sys/class/thermal/thermal_zone" + number + "/type", type + "\n");
+    write("sys/class/thermal/thermal_zone" + number + "/temp", millicelsius);
+  }
+
   @Test
-  void shouldTellTheHottestZone() throws IOException {
-    write("sys/class/thermal/thermal_zone0/temp", "47750\n");
-    write("sys/class/thermal/thermal_zone1/temp", "52300\n");
-    write("sys/class/thermal/thermal_zone2/temp", "-273200\n");
+  void shouldTellTheHottestZoneOfTheProcessor() throws IOException {
+    zone(0, "cpu-thermal", "47750\n");
+    zone(1, "tj-thermal", "52300\n");
+    zone(2, "CPU-therm", "-273200\n");
+    zone(3, "PMIC-Die", "100000\n");
+    zone(4, "gpu-thermal", "60000\n");
     try (Sensors sensors = new Sensors(root)) {
       assertThat(sensors.celsius()).isCloseTo(52.3, within(1e-9));
     }
@@ -59,8 +66,10 @@ final class SensorsTest {
     clock(0, "2400000\n", "\n");
     clock(1, "unknown\n", "1200000\n");
     clock(2, "0\n", "0\n");
-    write("sys/class/thermal/thermal_zone0/temp", "-\n");
-    write("sys/class/thermal/thermal_zone1/type", "cpu-thermal\n");
+    zone(0, "cpu-thermal", "-\n");
+    zone(1, "cpu-thermal", "");
+    write("sys/class/thermal/thermal_zone2/type", "cpu-thermal\n");
+    write("sys/class/thermal/thermal_zone3/temp", "50000\n");
     try (Sensors sensors = new Sensors(root)) {
       assertThat(sensors.clockRatio()).isEqualTo(1);
       assertThat(sensors.celsius()).isNaN();

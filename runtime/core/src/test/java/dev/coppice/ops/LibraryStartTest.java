@@ -116,7 +116,7 @@ final class LibraryStartTest {
 
   @Test
   void shouldRefuseAClassPathWithoutTheNativeJar() throws Exception {
-    List<Path> path = ChildJvm.classPath().stream().filter(p -> !Files.exists(p.resolve("META-INF/coppice")) && !p.toString()
+    List<Path> path = ChildJvm.classPath().stream().filter(p -> !Files.exists(p.resolve("META-INF/coppice/native")) && !p.toString()
         .contains("coppice-native")).toList();
     ChildJvm.End end = new ChildJvm().onClassPath(path).with("coppice.native.dir", folder.resolve("cache")).run();
     assertThat(end.output()).startsWith("native.missing: The jar coppice-native has no library for linux-").doesNotContain("\n");

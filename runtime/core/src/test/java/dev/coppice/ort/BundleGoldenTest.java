@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.coppice.api.BundleException;
 import dev.coppice.bundle.Bundle;
+import dev.coppice.device.ThreadPlan;
 import dev.coppice.bundle.ShippedBundle;
 import dev.coppice.ops.OperatorLibrary;
 import java.util.List;
@@ -74,7 +75,7 @@ final class BundleGoldenTest {
 
   private static OrtEngine open(byte[] model) {
     OrtEngine.version();
-    return new OrtEngine(model, bundle.model(), OperatorLibrary.load(), 2);
+    return new OrtEngine(model, bundle.model(), OperatorLibrary.load(), 2, new ThreadPlan(List.of(1)));
   }
 
   private static float[] logits(Bundle.Golden golden, List<Integer> keep) {
