@@ -144,9 +144,12 @@ public final class Pipeline implements Classifier {
     List<List<Integer>> out = new ArrayList<>(kept.size());
     for (LongTensor stage : kept) {
       List<Integer> positions = new ArrayList<>(stage.data().capacity());
-      for (int i = 0; i < stage.data().capacity() && stage.data().get(i) >= 0; i++) { // -1: fewer tokens than the budget
-        positions.add((int) stage.data().get(i));
+      for (int i = 0; i < stage.data().capacity(); i++) {
+        if (stage.data().get(i) >= 0) { // -1: fewer tokens than the budget, or one that stands for several pruned ones
+          positions.add((int) stage.data().get(i));
+        }
       }
+      positions.sort(null); // merging leaves tokens in an order of its own
       out.add(positions);
     }
     return out;
