@@ -18,10 +18,12 @@ from .check import CheckError
 from .checkpoint import SourceError
 from .commands.curve import curve
 from .commands.evaluate import evaluate
+from .commands.search import search
 from .config import PRESETS, Attention, Reduction, ViTConfig
 from .cost import model_macs
 from .labels import IMAGENETTE, labels_for, read_labels
 from .methods import presets, schedules
+from .schedule import load_schedule
 from .sources import open_source
 
 __all__ = ["app", "main"]
@@ -30,6 +32,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 console = Console(stderr=True)
 app.command()(evaluate)
 app.command()(curve)
+app.command()(search)
 
 
 def _numbers(option: str, text: str) -> tuple[int, ...]:
@@ -152,6 +155,9 @@ def convert(
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the method: NAME=VALUE. Repeat for more.")
     ] = None,
+    schedule: Annotated[
+        Path | None, typer.Option(help="What `search` wrote: blocks, reductions and rungs, in place of these options.")
+    ] = None,
     rung: Annotated[
         list[str] | None, typer.Option(help="A token budget: NAME=COUNT,COUNT. Repeat for a ladder.")
     ] = None,
@@ -178,8 +184,13 @@ def convert(
         )
     if (method and (reduce_at is not None or fuse_pruned)) or (options and not method):
         raise typer.BadParameter("--method replaces --reduce-at and --fuse-pruned, and --set belongs to it")
+    if schedule and (reduce_at is not None or fuse_pruned or method or rung):
+        raise typer.BadParameter("--schedule replaces --reduce-at, --fuse-pruned, --method and --rung")
+    searched = load_schedule(schedule) if schedule else None
 
     def adapt(config: ViTConfig) -> ViTConfig:
+        if searched:
+            return searched.applied(_configured(config, linear, None, False, None, {}))
         every = None if known or method else ",".join(map(str, schedules.quarters(config)))
         return _configured(config, linear, every if reduce_at is None else reduce_at, fuse_pruned, method, options)
 
@@ -189,6 +200,7 @@ def convert(
     config = opened.config
     budgets = (presets.PRESETS[method].rungs if method else schedules.by_share)(config) if config.stages else {}
     rungs = [_rung(text) for text in rung or ()] or [Rung(name, keep) for name, keep in budgets.items()]
+    rungs = searched.ladder if searched else rungs
     data, rungs = _measured(accuracy, rungs)
     names = read_labels(labels) if labels else opened.labels
     if known and config.classes == len(IMAGENETTE):
