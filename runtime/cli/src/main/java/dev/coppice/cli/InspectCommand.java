@@ -45,6 +45,7 @@ final class InspectCommand implements Callable<Integer> {
     out.printf(Locale.ROOT, "  tokens     %d patches (%d x %d) and %d before them%n", info.grid() * info.grid(), info.grid(), info.grid(), info.prefixTokens());
     out.printf(Locale.ROOT, "  classes    %d%n", info.labels().size());
     out.printf(Locale.ROOT, "  operators  %s%n", info.operators().isEmpty() ? "none of Coppice's" : String.join(", ", info.operators()));
+    out.printf(Locale.ROOT, "  precision  %s%n", info.precision());
     out.printf(Locale.ROOT, "  files      %d, %.1f MB: sizes and hashes are right%n", info.fileBytes().size(), bytes / 1e6);
     out.printf(Locale.ROOT, "  golden     outputs are right on this machine%n");
     if (!info.ladder().isEmpty()) {

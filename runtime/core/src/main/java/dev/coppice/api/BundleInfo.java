@@ -10,6 +10,8 @@ import java.util.Optional;
  * @param name of the model
  * @param version SemVer of the bundle
  * @param operators of domain dev.coppice that the model uses
+ * @param precision of the products and their weights: {@code float32}, {@code float16} (stored), {@code float16-compute},
+ *     {@code int8-dynamic} or {@code int8-static}
  * @param labels names of the classes, by index
  * @param preprocessing what the model expects of its input
  * @param grid patches along one edge of the image
@@ -24,6 +26,7 @@ public record BundleInfo(
     String name,
     String version,
     List<String> operators,
+    String precision,
     List<String> labels,
     Preprocessing preprocessing,
     int grid,

@@ -59,7 +59,7 @@ public record Bundle(BundleInfo info, ModelSpec model, byte[] modelBytes, List<G
     List<String> labels = labels(folder, files.verified("config.json", manifest), manifest.model().classes());
     Preprocessing preprocessing = preprocessing(folder, files.verified("preprocessor_config.json", manifest), manifest.model());
     Map<String, Long> sizes = manifest.files().entrySet().stream().collect(Collectors.toMap(Map.Entry::getKey, e -> e.getValue().bytes()));
-    BundleInfo info = new BundleInfo(manifest.name(), manifest.version(), manifest.operators(), labels, preprocessing, manifest.grid(),
+    BundleInfo info = new BundleInfo(manifest.name(), manifest.version(), manifest.operators(), manifest.precision(), labels, preprocessing, manifest.grid(),
         manifest.model().prefixTokens(), manifest.model().kept().size(), manifest.ladder(), manifest.defaultRung(), manifest.accuracyData(), sizes);
     return new Bundle(info, manifest.model(), files.verified(manifest.modelFile(), manifest), List.copyOf(golden));
   }

@@ -19,6 +19,8 @@ import java.util.TreeSet;
 final class BundleFiles {
 
   static final String MANIFEST = "bundle.json";
+  /** Signs the manifest with all that it lists, so the manifest cannot list it. Only its owner's tool reads it yet. */
+  private static final String SIGNATURE = "model.sig";
   private static final long MOST_MANIFEST_BYTES = 1 << 20;
   private static final int MOST_FILES = 1000;
 
@@ -78,6 +80,7 @@ final class BundleFiles {
       throw unreadable(folder, e);
     }
     found.remove(MANIFEST);
+    found.remove(SIGNATURE);
     for (String name : listed) {
       if (!found.remove(name)) {
         throw new BundleException("missing", folder.resolve(name) + ": " + MANIFEST + " lists it, the folder lacks it; copy the bundle again.");

@@ -16,6 +16,7 @@ record Manifest(
     String version,
     List<String> operators,
     String modelFile,
+    String precision,
     ModelSpec model,
     int patches,
     int grid,
@@ -30,6 +31,7 @@ record Manifest(
   static final String RUNTIME_VERSION = "0.1.0";
   private static final Set<String> OPERATORS = Set.of("HallucinatedAttention", "ImageToTensor", "LinearAttention", "MergeTokens",
       "PatchMerger", "SampleTokens", "ThresholdTokens", "TokenAttention", "TokenScores", "TopKTokens");
+  private static final Set<String> PRECISIONS = Set.of("float32", "float16", "float16-compute", "int8-dynamic", "int8-static");
   private static final int MOST_TOKENS = 1 << 20;
   private static final long MOST_FILE_BYTES = 1L << 30;
 
@@ -48,6 +50,8 @@ record Manifest(
     requireRuntime(name, json.text("runtime"));
     List<String> operators = operators(name, json.object("operators"));
     String modelFile = json.text("model");
+    String precision = json.has("precision") ? json.text("precision") : "float32";
+    require(file, "precision", "one of " + String.join(", ", PRECISIONS.stream().sorted().toList()), precision, PRECISIONS.contains(precision));
     Json input = json.object("input");
     String image = input.text("name");
     List<Integer> shape = input.integers("shape", 1, 8192);
@@ -85,7 +89,7 @@ record Manifest(
     Map<String, FileEntry> files = json.object("files").objectsByKey(Manifest::fileEntry);
     json.end();
     require(file, "files", "an entry for " + modelFile, files.keySet(), files.containsKey(modelFile));
-    return new Manifest(name, version, operators, modelFile, model, patches, grid, List.copyOf(ladder), defaultRung, accuracyData, golden, files);
+    return new Manifest(name, version, operators, modelFile, precision, model, patches, grid, List.copyOf(ladder), defaultRung, accuracyData, golden, files);
   }
 
   private static void require(String file, String key, String expected, Object found, boolean holds) {

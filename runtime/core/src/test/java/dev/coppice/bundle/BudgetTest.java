@@ -85,7 +85,7 @@ final class BudgetTest {
   private static Bundle withLadder(List<Rung> ladder) {
     Bundle shipped = Bundle.read(ShippedBundle.FOLDER);
     BundleInfo i = shipped.info();
-    BundleInfo info = new BundleInfo(i.name(), i.version(), i.operators(), i.labels(), i.preprocessing(), i.grid(), i.prefixTokens(), i.stages(),
+    BundleInfo info = new BundleInfo(i.name(), i.version(), i.operators(), i.precision(), i.labels(), i.preprocessing(), i.grid(), i.prefixTokens(), i.stages(),
         ladder, ladder.stream().map(Rung::name).filter("medium"::equals).findFirst(), Optional.empty(), i.fileBytes());
     return new Bundle(info, shipped.model(), shipped.modelBytes(), shipped.golden());
   }

@@ -77,10 +77,22 @@ final class BundleFolderTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"notes.txt", ".hidden", "golden/0/more.bin", "golden/2"})
+  @ValueSource(strings = {"notes.txt", ".hidden", "golden/model.sig", "golden/0/more.bin", "golden/2"})
   void shouldRefuseAFileThatTheManifestDoesNotList(String name) throws IOException {
     Files.writeString(copy.resolve(name), "surplus");
     assertRefused("bundle.surplus", copy.resolve(name) + ": bundle.json does not list it; remove it from the bundle.");
+  }
+
+  @Test
+  void shouldTakeASignatureForNoSurplusFile() throws IOException {
+    Files.writeString(copy.resolve("model.sig"), "{}");
+    assertThat(Bundle.read(copy).info()).isEqualTo(Bundle.read(ShippedBundle.FOLDER).info());
+  }
+
+  @Test
+  void shouldRefuseALinkInPlaceOfTheSignature() throws IOException {
+    Files.createSymbolicLink(copy.resolve("model.sig"), copy.resolve("LICENSE"));
+    assertRefusedStarting("bundle.link", copy.resolve("model.sig") + ": expected a regular file, found a link");
   }
 
   @ParameterizedTest

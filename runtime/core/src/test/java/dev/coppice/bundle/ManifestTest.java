@@ -44,6 +44,18 @@ final class ManifestTest {
   }
 
   @ParameterizedTest
+  @ValueSource(strings = {"float32", "float16", "float16-compute", "int8-dynamic", "int8-static"})
+  void shouldReadThePrecision(String precision) throws IOException {
+    String manifest = ShippedBundle.manifest("\"format\":1", "\"precision\":\"" + precision + "\",\"format\":1");
+    assertThat(parse(manifest).precision()).isEqualTo(precision);
+  }
+
+  @Test
+  void shouldTakeABundleWithoutPrecisionForFloat32() throws IOException {
+    assertThat(parse(ShippedBundle.manifest()).precision()).isEqualTo("float32");
+  }
+
+  @ParameterizedTest
   @ValueSource(strings = {"0.1.0", "0.0.9", "0.0.999999"})
   void shouldAcceptABundleForAnOlderRuntime(String runtime) throws IOException {
     assertThat(parse(ShippedBundle.manifest("\"runtime\":\"0.1.0\"", "\"runtime\":\"" + runtime + "\"")).name()).isEqualTo("imagenette-mini");
@@ -74,6 +86,7 @@ final class ManifestTest {
   @ParameterizedTest
   @CsvSource(delimiter = '|', quoteCharacter = '`', value = {
     "'model':'model.onnx', | `` | model: expected a text, found nothing",
+    "'format':1 | 'precision':'int4','format':1 | precision: expected one of float16, float16-compute, float32, int8-dynamic, int8-static, found int4",
     "'name':'imagenette-mini' | 'name':null | name: expected a text, found null",
     "'name':'imagenette-mini' | 'name':7 | name: expected a text, found 7",
     "'format':1 | 'format':'1' | format: expected an integer, found '1'",
