@@ -17,7 +17,7 @@ from .cost import incoming_counts, model_macs
 from .graph import DOMAIN, OPERATOR_VERSION
 from .model import build_model
 
-__all__ = ["BundleError", "BundleSpec", "Rung", "write_bundle"]
+__all__ = ["BundleError", "BundleSpec", "Rung", "naming_faults", "write_bundle"]
 
 RUNTIME = "0.1.0"
 _SEMVER = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?")
@@ -61,13 +61,19 @@ def _keep_from(config: ViTConfig, rungs: Sequence[Rung]) -> dict[str, float]:
     return chosen
 
 
-def _validate(folder: Path, config: ViTConfig, spec: BundleSpec, overwrite: bool) -> None:
-    """All faults at once, before anything is built."""
+def naming_faults(spec) -> list[str]:
+    """Sentences on `spec.name` and `spec.version`; none, if both are right."""
     faults = []
     if not _NAME.fullmatch(spec.name):
         faults.append(f"name must match {_NAME.pattern}, found {spec.name!r}")
     if not _SEMVER.fullmatch(spec.version):
         faults.append(f"version must be SemVer, found {spec.version!r}")
+    return faults
+
+
+def _validate(folder: Path, config: ViTConfig, spec: BundleSpec, overwrite: bool) -> None:
+    """All faults at once, before anything is built."""
+    faults = naming_faults(spec)
     if len(spec.labels) != config.classes:
         faults.append(f"expected {config.classes} labels, found {len(spec.labels)}")
     names = [rung.name for rung in spec.rungs]

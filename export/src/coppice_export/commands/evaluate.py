@@ -48,7 +48,7 @@ def evaluate(
         name: score(a, expected.get(name, expected[first]) if other else expected[first], truth)
         for name, a in answers.items()
     }
-    console.print(score_table(judged, other or judged, scores))
+    console.print(score_table(judged, f"{judged.name}, {judged.precision}", (other or judged).name, scores))
     data = f"{photographs.stem} ({len(found)} photographs)"
     if out:
         content = report(judged, other or judged, scores, data, len(found), threads)
@@ -60,10 +60,10 @@ def _ask(bundle: Bundle, photographs: list[Photograph], threads: int) -> dict[st
     return ask(session(bundle.model, threads), bundle, track(photographs, description=bundle.name, console=console))
 
 
-def score_table(bundle: Bundle, reference: Bundle, scores: dict[str, RungScore]) -> Table:
+def score_table(bundle: Bundle, title: str, reference: str, scores: dict[str, RungScore]) -> Table:
     table = Table(
-        *("rung", "tokens kept", "multiply-adds", "top-1", f"less {reference.name}", "same answer", "median run"),
-        title=f"{bundle.name}, {bundle.precision}",
+        *("rung", "tokens kept", "multiply-adds", "top-1", f"less {reference}", "same answer", "median run"),
+        title=title,
     )
     macs = {rung["name"]: f"{rung['macs'] / 1e6:.0f} M" for rung in bundle.manifest["ladder"]}
     for name, s in scores.items():

@@ -1,0 +1,91 @@
+"""A bundle's copy with a graph of another precision."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from .bundle import RUNTIME, naming_faults
+from .bundle_files import MANIFEST, SIGNATURE, Bundle, BundleError, listed, occupied, staged, write_json
+from .card import model_card
+from .check import TOLERANCE, session
+
+__all__ = ["Variant", "write_variant"]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What changes where a bundle's graph is replaced by one of another precision: top-1 by rung, and its data."""
+
+    precision: str
+    name: str
+    version: str
+    top1: dict[str, float] = field(default_factory=dict)
+    accuracy_data: str = ""
+
+
+def write_variant(folder: Path, source: Bundle, model: onnx.ModelProto, variant: Variant, overwrite: bool) -> None:
+    """The source's bundle with another graph of the same inputs and outputs; complete or not at all.
+
+    Top-1 that was measured with the old graph is left out. The golden logits are the new graph's. Each may differ by
+    as much as float32's logits do: both come from roundings that fall to the other side, here by the precision, on
+    another machine by the order of its sums.
+    """
+    faults = [fault for fault in (*naming_faults(variant), occupied(folder, overwrite)) if fault]
+    if faults:
+        raise BundleError("; ".join(faults) + ".")
+    onnx.checker.check_model(model)
+    data, files = model.SerializeToString(deterministic=True), source.manifest["files"]
+    runner, manifest = session(data), _manifest(source, variant)
+    needed_bytes = len(data) + sum(entry["bytes"] for entry in files.values()) + 2**20
+    with staged(folder, needed_bytes) as staging:
+        shutil.copytree(source.folder, staging, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST, SIGNATURE))
+        (staging / manifest["model"]).write_bytes(data)
+        for case in manifest["golden"]:
+            _renew_golden(staging / case, source, runner)
+        (staging / "README.md").write_text(_card(staging, source, manifest), encoding="utf-8")
+        write_json(staging / MANIFEST, manifest | {"files": listed(staging)})
+
+
+def _manifest(source: Bundle, variant: Variant) -> dict:
+    manifest = {}
+    for key, value in source.manifest.items():
+        if key not in ("accuracy", "files", "precision"):
+            manifest[key] = value
+        if key == "model":
+            manifest["precision"] = variant.precision
+    manifest |= {"name": variant.name, "version": variant.version, "runtime": RUNTIME}
+    for rung in (ladder := [rung | {"top1": variant.top1.get(rung["name"])} for rung in manifest["ladder"]]):
+        if rung["top1"] is None:
+            del rung["top1"]
+    manifest["ladder"] = ladder
+    if variant.accuracy_data:
+        manifest["accuracy"] = {"data": variant.accuracy_data, "metric": "top1"}
+    return manifest
+
+
+def _card(folder: Path, source: Bundle, manifest: dict) -> str:
+    """The new bundle's card, and below it the card of the bundle that it was made from."""
+    architecture, preprocessor, licence, card = (
+        (folder / name).read_text(encoding="utf-8")
+        for name in ("config.json", "preprocessor_config.json", "LICENSE", "README.md")
+    )
+    made_from = f"{source.name} ({source.precision}) is the bundle that this one was made from. Its card:"
+    new = model_card(manifest, json.loads(architecture), json.loads(preprocessor), licence)
+    return f"{new}\n## Origin\n\n{made_from}\n\n---\n\n{card}"
+
+
+def _renew_golden(case: Path, source: Bundle, runner: onnxruntime.InferenceSession) -> None:
+    size = source.preprocessing.crop
+    image = np.fromfile(case / "input.bin", "<f4").reshape(3, size, size)
+    keep = json.loads((case / "case.json").read_text(encoding="utf-8"))["keep"]
+    (found,) = runner.run([source.manifest["outputs"]["logits"]["name"]], source.feeds(image, tuple(keep)))
+    difference = float(np.abs(found - np.fromfile(case / "logits.bin", "<f4")).max())
+    (case / "logits.bin").write_bytes(found.astype("<f4").tobytes())
+    write_json(case / "case.json", {"keep": keep, "tolerance": max(TOLERANCE, float(f"{difference:.2g}"))})
