@@ -19,6 +19,8 @@ from .checkpoint import SourceError
 from .commands.curve import curve
 from .commands.evaluate import evaluate
 from .commands.search import search
+from .commands.quantize import quantize
+from .commands.sign import sign
 from .config import PRESETS, Attention, Reduction, ViTConfig
 from .cost import model_macs
 from .labels import IMAGENETTE, labels_for, read_labels
@@ -33,6 +35,8 @@ console = Console(stderr=True)
 app.command()(evaluate)
 app.command()(curve)
 app.command()(search)
+app.command()(quantize)
+app.command()(sign)
 
 
 def _numbers(option: str, text: str) -> tuple[int, ...]:
