@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .branches import merge_branches
 from .checkpoint import SourceError, read_arrays
 from .config import ViTConfig
 from .fold import fold
@@ -84,6 +85,10 @@ def fitted(arrays: dict[str, np.ndarray], config: ViTConfig, source: object, adv
 
     Raises SourceError that names the source, lists every missing, surplus and misshapen array, and ends in the advice.
     """
+    try:
+        arrays = merge_branches(arrays)
+    except ValueError as error:
+        raise SourceError(f"{source}: {error}. {advice}") from error
     arrays, expected = predictor.own_names(fold(arrays, config), config), expected_shapes(config)
     faults = [f"{name} is missing" for name in expected.keys() - arrays.keys()]
     faults += [f"{name} is not part of {config.name}" for name in arrays.keys() - expected.keys()]
