@@ -18,14 +18,16 @@ from .check import CheckError
 from .checkpoint import SourceError
 from .commands.curve import curve
 from .commands.evaluate import evaluate
-from .commands.search import search
 from .commands.quantize import quantize
+from .commands.search import search
 from .commands.sign import sign
+from .commands.slim import slim
 from .config import PRESETS, Attention, Reduction, ViTConfig
 from .cost import model_macs
 from .labels import IMAGENETTE, labels_for, read_labels
 from .methods import presets, schedules
 from .schedule import load_schedule
+from .slimming import read_slimming, slimmed
 from .sources import open_source
 
 __all__ = ["app", "main"]
@@ -37,6 +39,7 @@ app.command()(curve)
 app.command()(search)
 app.command()(quantize)
 app.command()(sign)
+app.command()(slim)
 
 
 def _numbers(option: str, text: str) -> tuple[int, ...]:
@@ -162,6 +165,9 @@ def convert(
     schedule: Annotated[
         Path | None, typer.Option(help="What `search` wrote: blocks, reductions and rungs, in place of these options.")
     ] = None,
+    slimming: Annotated[
+        Path | None, typer.Option(help="The slimming.json of `slim`, for its weights.npz: the tokens of each block.")
+    ] = None,
     rung: Annotated[
         list[str] | None, typer.Option(help="A token budget: NAME=COUNT,COUNT. Repeat for a ladder.")
     ] = None,
@@ -190,11 +196,15 @@ def convert(
         raise typer.BadParameter("--method replaces --reduce-at and --fuse-pruned, and --set belongs to it")
     if schedule and (reduce_at is not None or fuse_pruned or method or rung):
         raise typer.BadParameter("--schedule replaces --reduce-at, --fuse-pruned, --method and --rung")
+    if slimming and (reduce_at is not None or fuse_pruned or method or schedule or rung):
+        raise typer.BadParameter("--slimming replaces --reduce-at, --fuse-pruned, --method, --schedule and --rung")
     searched = load_schedule(schedule) if schedule else None
 
     def adapt(config: ViTConfig) -> ViTConfig:
         if searched:
             return searched.applied(_configured(config, linear, None, False, None, {}))
+        if slimming:
+            return _configured(config, linear, "", False, None, {})
         every = None if known or method else ",".join(map(str, schedules.quarters(config)))
         return _configured(config, linear, every if reduce_at is None else reduce_at, fuse_pruned, method, options)
 
@@ -202,6 +212,8 @@ def convert(
     for note in opened.notes:
         console.print(f"note: {note}")
     config = opened.config
+    if slimming:
+        config = slimmed(config, opened.state, read_slimming(slimming))
     budgets = (presets.PRESETS[method].rungs if method else schedules.by_share)(config) if config.stages else {}
     rungs = [_rung(text) for text in rung or ()] or [Rung(name, keep) for name, keep in budgets.items()]
     rungs = searched.ladder if searched else rungs
