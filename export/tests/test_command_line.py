@@ -147,7 +147,10 @@ SOURCES = {
         lambda: (*FROM_PRESET, "--method", "dynamic-vit"),
         "predictor.norm.weight is missing",
     ),
-    "stage-in-linear-block": (lambda: (*FROM_PRESET, "--reduce-at", "0"), "block 0 reduces tokens by its class-token"),
+    "thresholds-in-a-linear-block": (
+        lambda: (*FROM_PRESET, "--method", "ltmp"),
+        "block 0 ranks tokens by what they receive",
+    ),
     "falling-stages": (lambda: (*FROM_PRESET, "--reduce-at", "3,1"), "reductions must be at rising block numbers"),
     "fused-before-cosine": (lambda: (*FROM_PRESET, "--fuse-pruned"), "a fused or mixed token has no position"),
 }

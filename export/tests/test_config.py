@@ -19,8 +19,8 @@ from coppice_export.config import MINI, PRESETS, VIT_TINY, Attention, Conv, Redu
         ("reductions", Reduction.at(6), r"reductions must be at rising block numbers below 6: \(6,\)"),
         (
             "reductions",
-            Reduction.at(1, 4),
-            "block 1 reduces tokens by its class-token attention, so it must be softmax",
+            Reduction.at(1, 4, method="threshold"),
+            "block 1 ranks tokens by what they receive from all, so it must be softmax",
         ),
         ("pooling", "max", "pooling: expected one of class, class_distilled, mean, class_mean, found 'max'"),
         ("pooling", "class_distilled", "pooling class_distilled reads 2 prefix tokens, found 1"),

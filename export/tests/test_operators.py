@@ -101,6 +101,30 @@ def test_token_attention_equals_its_reference(face, score, tokens):
     np.testing.assert_allclose(scores, expected_scores, rtol=0, atol=_tolerance(expected_scores, 4 * DIM))
 
 
+@pytest.mark.parametrize("form", ["none", "per_head", "value_norm"])
+@pytest.mark.parametrize("sized", [False, True])
+@pytest.mark.parametrize("face", FACES)
+def test_token_scores_equal_their_reference(face, sized, form):
+    """Every face gives the class token's row, of tokens with and without sizes."""
+    qkv, sizes = _qkv(17), np.random.default_rng(1).integers(1, 5, (1, 17)).astype(np.float32) if sized else None
+    value_norm, per_head = form == "value_norm", form == "per_head"
+    options = {"value_norm": value_norm, "renormalise": "per_head" if per_head else "none"}
+    expected = token_scores.reference(qkv, HEADS, sizes, **options)
+    if face == "torch":
+        size = torch.from_numpy(sizes) if sized else None
+        found = token_scores.torch_face(torch.from_numpy(qkv), HEADS, size, **options)
+    else:
+        graph = Graph("test")
+        graph.input("qkv", "float32", list(qkv.shape))
+        size = graph.input("size", "float32", [1, 17]) if sized else ""
+        if face == "ours":
+            name = token_scores.ours(graph, "qkv", HEADS, size, **options | {"value_norm": int(value_norm)})
+        else:
+            name = token_scores.stock(graph, "qkv", HEADS, HEADS * DIM, 1, size, value_norm, per_head)
+        (found,) = _run(graph, {name: [1, 17]}, {"qkv": qkv} | ({"size": sizes} if sized else {}))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=_tolerance(expected, 4 * DIM))
+
+
 def test_token_scores_equal_those_of_token_attention():
     """The scores without the attention are those with it."""
     qkv = _qkv(17)

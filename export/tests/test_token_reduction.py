@@ -33,6 +33,9 @@ COSINE = Attention("linear", feature_map="elu1", reweight="cos1d")
 PLACES = ((0, 1, 2, 3, 5, 8, 13, 16), (0, 2, 3, 13), (0,))
 CASES = {
     "top_k": Case(Reduction.at(*AT), PRUNED),
+    "top_k-linear": Case(Reduction.at(*AT), PRUNED, attention=COSINE),
+    "prune_merge-linear": Case(Reduction.at(*AT, method="prune_merge"), PRUNED, attention=COSINE),
+    "fuse-linear": Case(Reduction.at(*AT, fuse="sum"), PRUNED, stock=False, attention=Attention("linear", "relu")),
     "fuse-mean": Case(Reduction.at(*AT, fuse="mean"), PRUNED, stock=False),
     "fuse-sum": Case(Reduction.at(*AT, fuse="sum"), PRUNED, stock=False),
     "merge": Case(Reduction.at(*AT, method="merge"), MERGED),
@@ -289,6 +292,14 @@ def test_count_after_a_number_that_the_picture_decides_is_refused(tiny):
     """Sampling may leave fewer tokens than a later stage is to keep."""
     with pytest.raises(ValueError, match=r"how many tokens block 1 leaves, which may be fewer than block 3 is to keep"):
         _config(tiny, Case((Reduction(1, "sample"), Reduction(3)), []))
+
+
+@pytest.mark.parametrize("method", ["sample", "top_k"])
+def test_linear_scores_of_a_model_without_class_token_are_refused(tiny, method):
+    """What replaces the class token's attention in a linear block needs a class token."""
+    config = replace(tiny, pooling="mean", prefix_tokens=0, attention=(COSINE,) * 5, reductions=())
+    with pytest.raises(ValueError, match="block 1 ranks tokens by a class token's scores, which tiny lacks"):
+        replace(config, reductions=Reduction.at(1, method=method))
 
 
 def test_mixed_tokens_are_refused_before_a_cosine(tiny):

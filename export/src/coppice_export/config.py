@@ -147,11 +147,11 @@ class ViTConfig:
         if blocks != sorted(set(blocks)) or not set(blocks) <= set(range(self.depth)):
             raise ValueError(f"reductions must be at rising block numbers below {self.depth}: {tuple(blocks)}")
         for reduction in self.reductions:
-            kind, block = self.attention[reduction.block].kind, reduction.block
-            if reduction.scored and kind != "softmax":
-                raise ValueError(f"block {block} reduces tokens by its class-token attention, so it must be softmax")
-            if reduction.method == "sample" and self.score != "cls":
-                raise ValueError(f"block {block} samples tokens by a class token's scores, which {self.name} lacks")
+            block, linear = reduction.block, self.attention[reduction.block].kind == "linear"
+            if linear and reduction.method == "threshold":
+                raise ValueError(f"block {block} ranks tokens by what they receive from all, so it must be softmax")
+            if (reduction.method == "sample" or (linear and reduction.scored)) and self.score != "cls":
+                raise ValueError(f"block {block} ranks tokens by a class token's scores, which {self.name} lacks")
         for earlier, reduction in combinations(self.reductions, 2):
             if earlier.varies and reduction.has_budget and reduction.method != "sample":
                 raise ValueError(

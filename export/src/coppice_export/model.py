@@ -10,7 +10,7 @@ import onnx
 
 from .config import Reduction, ViTConfig
 from .graph import Graph
-from .operators import hallucinated_attention, linear_attention, token_attention
+from .operators import hallucinated_attention, linear_attention, token_attention, token_scores
 from .reductions import METHODS, Tokens
 
 __all__ = ["Flavour", "build_blocks", "build_model"]
@@ -224,6 +224,7 @@ class _Builder:
             else:
                 y = linear_attention.stock(graph, qkv, config.heads, config.width, *options[1:], size, chosen)
                 y = self._first(y, rows) if rows else y
+            s = self._class_scores(qkv, size) if scored else ""
         elif attention.kind == "hallucinated":
             y = self._hallucinated(number, qkv)
             y = self._first(y, rows) if rows else y
@@ -235,6 +236,13 @@ class _Builder:
         if s:
             graph.declare(s, "float32", [1, self.tokens])
         return y, s
+
+    def _class_scores(self, qkv: str, size: str) -> str:
+        """What softmax attention would give to each token, where the attention itself is linear."""
+        graph, config = self.graph, self.config
+        if self.ours:
+            return token_scores.ours(graph, qkv, config.heads, size, prefix_tokens=config.prefix_tokens)
+        return token_scores.stock(graph, qkv, config.heads, config.width, config.prefix_tokens, size)
 
     def _hallucinated(self, number: int, qkv: str) -> str:
         graph, heads, attention = self.graph, self.config.heads, self.config.attention[number]

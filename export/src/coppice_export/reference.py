@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from .config import Attention, Conv, Reduction, ViTConfig
 from .cost import incoming_counts
-from .operators import hallucinated_attention, linear_attention, token_attention
+from .operators import hallucinated_attention, linear_attention, token_attention, token_scores
 from .reductions import METHODS, Tokens, patch_merger, predictor
 from .weights import load_state
 
@@ -107,6 +107,8 @@ class Block(nn.Module):
             y = linear_attention.torch_face(
                 qkv, config.heads, self.attention, config.tokens, positions, size, query_index=index
             )
+            if reduction and reduction.scored:
+                scores = token_scores.torch_face(qkv, config.heads, size)
         elif self.attention.kind == "hallucinated":
             a = self.attention
             y = hallucinated_attention.torch_face(qkv, config.heads, self.mix, self.dw, a.stage, a.renorm, a.eps)

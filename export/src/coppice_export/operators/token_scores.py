@@ -58,8 +58,17 @@ def ours(graph: Graph, qkv: str, heads: int, size: str = "", **attributes) -> st
     return graph.op("TokenScores", qkv, size, domain=DOMAIN, num_heads=heads, **attributes)
 
 
-def stock(graph: Graph, qkv: str, heads: int, width: int, prefix: int, size: str = "", value_norm: bool = False) -> str:
-    """The class token's row for one item; each head divided by its sum over patch tokens, unless values weigh in."""
+def stock(
+    graph: Graph,
+    qkv: str,
+    heads: int,
+    width: int,
+    prefix: int,
+    size: str = "",
+    value_norm: bool = False,
+    per_head: bool = False,
+) -> str:
+    """The class token's row for one item; per_head: each head divided by its sum over patch tokens."""
     q, k, v = stock_heads(graph, qkv, heads, width)
     zero, one, rows_axis = graph.integers(0), graph.integers(1), graph.integers(2)
     q = graph.op("Slice", q, zero, one, rows_axis)
@@ -68,7 +77,7 @@ def stock(graph: Graph, qkv: str, heads: int, width: int, prefix: int, size: str
     if size:
         logits = graph.op("Add", logits, graph.op("Unsqueeze", graph.op("Log", size), graph.integers(1, 2)))
     rows = graph.op("Softmax", logits, axis=-1)
-    if not value_norm:
+    if per_head:
         end = graph.integers(np.iinfo(np.int64).max)
         patches = graph.op("Slice", rows, graph.integers(prefix), end, graph.integers(3))
         rows = graph.op("Div", rows, graph.op("ReduceSum", patches, graph.integers(3), keepdims=1))

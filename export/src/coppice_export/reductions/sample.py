@@ -40,6 +40,8 @@ def graph_face(
         raise ValueError(
             f"the stock flavour samples by the rule cdf alone, found {reduction.rule}; compare with PyTorch"
         )
-    scores = token_scores.stock(graph, qkv, heads, config.width, prefix, size, reduction.value_norm)
+    scores = token_scores.stock(
+        graph, qkv, heads, config.width, prefix, size, reduction.value_norm, not reduction.value_norm
+    )
     index, x = sample_tokens.stock(graph, scores, count, tokens.x, prefix)
     return x, index
