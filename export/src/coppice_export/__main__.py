@@ -18,6 +18,7 @@ from .check import CheckError
 from .checkpoint import SourceError
 from .commands.curve import curve
 from .commands.evaluate import evaluate
+from .commands.explain import explain
 from .commands.quantize import quantize
 from .commands.search import search
 from .commands.sign import sign
@@ -37,6 +38,7 @@ console = Console(stderr=True)
 app.command()(evaluate)
 app.command()(curve)
 app.command()(search)
+app.command()(explain)
 app.command()(quantize)
 app.command()(sign)
 app.command()(slim)
