@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import hypothesis
 import numpy as np
 import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
+from PIL import Image
 
 from coppice_export.bundle import BundleSpec, Rung
 from coppice_export.config import Attention, Conv, Preprocessing, Reduction, ViTConfig
@@ -90,3 +94,23 @@ def tiny_state(tiny) -> State:
 def contents() -> Callable[[Path], dict[str, bytes]]:
     """A folder's files by relative name."""
     return lambda folder: {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def _noise_tar(path: Path, names: list[str], seed: int) -> Path:
+    """JPEG pictures of noise on a colour of their class."""
+    rng = np.random.default_rng(seed)
+    with tarfile.open(path, "w") as tar:
+        for name in names:
+            colour = 20 * int(re.search(r"\d+", name)[0]) % 200
+            pixels = (colour + rng.integers(0, 55, (44, 40, 3))).astype(np.uint8)
+            data = io.BytesIO()
+            Image.fromarray(pixels).save(data, "JPEG")
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data.getvalue())
+            tar.addfile(entry, io.BytesIO(data.getvalue()))
+    return path
+
+
+@pytest.fixture(scope="session")
+def noise_tar() -> Callable[[Path, list[str], int], Path]:
+    return _noise_tar

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import re
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,28 +22,13 @@ from coppice_export.weights import SourceError, load_state
 RECIPE = Recipe(views=2, epochs=2, batch=4, warmup_steps=2)
 
 
-def _tar(path: Path, names: list[str], seed: int) -> Path:
-    """JPEG pictures of noise on a colour of their class."""
-    rng = np.random.default_rng(seed)
-    with tarfile.open(path, "w") as tar:
-        for name in names:
-            colour = 20 * int(re.search(r"\d+", name)[0]) % 200
-            pixels = (colour + rng.integers(0, 55, (44, 40, 3))).astype(np.uint8)
-            data = io.BytesIO()
-            Image.fromarray(pixels).save(data, "JPEG")
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data.getvalue())
-            tar.addfile(entry, io.BytesIO(data.getvalue()))
-    return path
-
-
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, random_state, tiny) -> Path:
+def folder(tmp_path_factory, random_state, tiny, noise_tar) -> Path:
     """Archives of pictures, a teacher, and what `prepare` makes of them."""
     folder = tmp_path_factory.mktemp("training")
     synsets = [synset for synset, _, _ in IMAGENETTE]
-    _tar(folder / "train.tar", [f"{synset}/{i}.jpg" for i in range(2) for synset in synsets[:4]], 0)
-    _tar(folder / "validation.tar", [f"{synset}/{i}.jpg" for i in range(1) for synset in synsets[:4]], 1)
+    noise_tar(folder / "train.tar", [f"{synset}/{i}.jpg" for i in range(2) for synset in synsets[:4]], 0)
+    noise_tar(folder / "validation.tar", [f"{synset}/{i}.jpg" for i in range(1) for synset in synsets[:4]], 1)
     np.savez(folder / "teacher.npz", **random_state(VIT_TINY))
     training.prepare(folder / "train.tar", folder / "teacher.npz", folder / "prepared", tiny, RECIPE)
     return folder
@@ -73,10 +55,10 @@ def test_photographs_come_in_name_order_with_their_class(folder):
     ],
     ids=["dogs", "empty"],
 )
-def test_archive_with_other_folders_is_refused(tmp_path, names, sentence):
+def test_archive_with_other_folders_is_refused(tmp_path, noise_tar, names, sentence):
     """The refusal says what folders it expects and what it found."""
     with pytest.raises(SourceError, match=sentence):
-        training.read_photographs(_tar(tmp_path / "x.tar", names, 0))
+        training.read_photographs(noise_tar(tmp_path / "x.tar", names, 0))
 
 
 def test_file_that_is_no_archive_is_refused(tmp_path):
@@ -147,7 +129,7 @@ def test_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(trained, 
 
     arguments = (folder / "prepared", folder / "validation.tar", tmp_path, tiny, RECIPE, 1)
     with monkeypatch.context() as patch:
-        patch.setattr(training, "draw_curve", die)
+        patch.setattr(training, "draw_epochs", die)
         with pytest.raises(_PowerCut):
             training.train(*arguments)
     assert len(json.loads((tmp_path / "curve.json").read_text())) == 1

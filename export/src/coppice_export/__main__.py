@@ -19,10 +19,13 @@ from .checkpoint import SourceError
 from .commands.curve import curve
 from .commands.evaluate import evaluate
 from .commands.explain import explain
+from .commands.fine_tune import fine_tune
+from .commands.options import named_rung, numbers
 from .commands.quantize import quantize
 from .commands.search import search
 from .commands.sign import sign
 from .commands.slim import slim
+from .commands.train import train
 from .config import PRESETS, Attention, Reduction, ViTConfig
 from .cost import model_macs
 from .labels import IMAGENETTE, labels_for, read_labels
@@ -36,26 +39,14 @@ __all__ = ["app", "main"]
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console(stderr=True)
 app.command()(evaluate)
+app.command()(train)
+app.command("fine-tune")(fine_tune)
 app.command()(curve)
 app.command()(search)
 app.command()(explain)
 app.command()(quantize)
 app.command()(sign)
 app.command()(slim)
-
-
-def _numbers(option: str, text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise typer.BadParameter(f"expected whole numbers as in 3,6,9, found {text!r}", param_hint=option) from None
-
-
-def _rung(text: str) -> Rung:
-    name, equals, counts = text.partition("=")
-    if not equals:
-        raise typer.BadParameter(f"expected NAME=COUNT,COUNT, found {text!r}", param_hint="--rung")
-    return Rung(name, _numbers("--rung", counts))
 
 
 def _preset(name: str | None) -> ViTConfig | None:
@@ -74,7 +65,7 @@ def _configured(
 ) -> ViTConfig:
     changes: dict = {}
     if linear is not None:
-        chosen = _numbers("--linear", linear)
+        chosen = numbers("--linear", linear)
         if not set(chosen) <= set(range(config.depth)):
             raise typer.BadParameter(
                 f"{config.name} has blocks 0..{config.depth - 1}, found {linear}", param_hint="--linear"
@@ -82,7 +73,7 @@ def _configured(
         form = Attention("linear", feature_map="elu1", reweight="cos1d", normalize="row_sum")
         changes["attention"] = tuple(form if i in chosen else Attention() for i in range(config.depth))
     if reduce_at is not None or fuse:
-        blocks = config.reduce_at if reduce_at is None else _numbers("--reduce-at", reduce_at)
+        blocks = config.reduce_at if reduce_at is None else numbers("--reduce-at", reduce_at)
         changes["reductions"] = Reduction.at(*blocks, fuse="mean" if fuse else "none")
     config = dataclasses.replace(config, **changes)
     return presets.with_method(config, method, options) if method else config
@@ -217,7 +208,7 @@ def convert(
     if slimming:
         config = slimmed(config, opened.state, read_slimming(slimming))
     budgets = (presets.PRESETS[method].rungs if method else schedules.by_share)(config) if config.stages else {}
-    rungs = [_rung(text) for text in rung or ()] or [Rung(name, keep) for name, keep in budgets.items()]
+    rungs = [named_rung(text) for text in rung or ()] or [Rung(name, keep) for name, keep in budgets.items()]
     rungs = searched.ladder if searched else rungs
     data, rungs = _measured(accuracy, rungs)
     names = read_labels(labels) if labels else opened.labels
@@ -239,26 +230,6 @@ def convert(
     console.print(
         f"operators: {', '.join(f'{n} x{c}' for n, c in report.operators.items()) or 'none of ours'}; wrote {out}"
     )
-
-
-@app.command()
-def train(
-    photographs: Annotated[Path, typer.Option(help="Tar of training photographs, one folder a class.")],
-    validation: Annotated[Path, typer.Option(help="Tar of validation photographs.")],
-    teacher: Annotated[Path, typer.Option(help="State dict of the ViT-Tiny that teaches.")],
-    out: Annotated[Path, typer.Option(help="Folder for checkpoints, curve and weights; resumes what it holds.")],
-    epochs: Annotated[int, typer.Option(min=1)] = 26,
-    threads: Annotated[int, typer.Option(min=1)] = 2,
-) -> None:
-    """Train imagenette-mini from scratch (needs the torch group)."""
-    try:
-        from . import training
-    except ImportError as error:
-        raise SourceError(f"Training needs PyTorch ({error}): install coppice-export[torch].") from None
-    recipe = training.Recipe(epochs=epochs)
-    config = PRESETS["imagenette-mini"]
-    training.prepare(photographs, teacher, out / "prepared", config, recipe)
-    training.train(out / "prepared", validation, out, config, recipe, threads)
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ from .cost import incoming_counts, model_macs
 from .graph import DOMAIN, OPERATOR_VERSION
 from .model import build_model
 
-__all__ = ["BundleError", "BundleSpec", "Rung", "naming_faults", "write_bundle"]
+__all__ = ["BundleError", "BundleSpec", "Rung", "naming_faults", "validate", "write_bundle"]
 
 RUNTIME = "0.1.0"
 _SEMVER = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?")
@@ -71,8 +71,8 @@ def naming_faults(spec) -> list[str]:
     return faults
 
 
-def _validate(folder: Path, config: ViTConfig, spec: BundleSpec, overwrite: bool) -> None:
-    """All faults at once, before anything is built."""
+def validate(folder: Path, config: ViTConfig, spec: BundleSpec, overwrite: bool) -> None:
+    """Raises BundleError with all faults at once; nothing is built."""
     faults = naming_faults(spec)
     if len(spec.labels) != config.classes:
         faults.append(f"expected {config.classes} labels, found {len(spec.labels)}")
@@ -200,7 +200,7 @@ def write_bundle(
 
     Raises BundleError for a specification that does not fit, CheckError for a graph that does not equal its source.
     """
-    _validate(folder, config, spec, overwrite)
+    validate(folder, config, spec, overwrite)
     model = build_model(config, state)
     report = check_model(model, config, state, {rung.name: rung.keep for rung in spec.rungs})
     data = model.SerializeToString(deterministic=True)

@@ -23,12 +23,13 @@ from .config import VIT_TINY, ViTConfig
 from .labels import IMAGENETTE
 from .optimizer import learning_rate, parameter_groups, progress_bar, save_checkpoint, update_average
 from .photographs import class_numbers, find_photographs
+from .plots import draw_epochs
 from .preprocess import preprocess
 from .reference import VisionTransformer, load_reference
 from .views import random_crop, to_tensor
 from .weights import SourceError
 
-__all__ = ["Recipe", "draw_curve", "evaluate", "prepare", "read_photographs", "train"]
+__all__ = ["Recipe", "evaluate", "prepare", "read_photographs", "train"]
 
 
 @dataclass(frozen=True)
@@ -140,20 +141,6 @@ def evaluate(
     return 100 * right / len(images)
 
 
-def draw_curve(rows: list[dict], picture: Path) -> None:
-    """Top-1 by epoch, with all tokens and with half of them."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 3.4), layout="constrained")
-    axes = figure.add_subplot(xlabel="epoch", ylabel="top-1 in percent")
-    epochs = [row["epoch"] for row in rows]
-    axes.plot(epochs, [row["top1_full"] for row in rows], label="all tokens")
-    axes.plot(epochs, [row["top1_half"] for row in rows], label="half of the tokens at both stages", linestyle="--")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(picture, dpi=110, metadata={"Software": None})
-
-
 def train(prepared: Path, validation: Path, out: Path, config: ViTConfig, recipe: Recipe, threads: int = 2) -> None:
     """Fit the student; leaves `checkpoint.pt`, `curve.json`, `curve.png` and `weights.npz` after every epoch."""
     torch.set_num_threads(threads)
@@ -222,7 +209,7 @@ def train(prepared: Path, validation: Path, out: Path, config: ViTConfig, recipe
                 out / "weights.npz",
                 **{k: v.numpy() for k, v in average.model.state_dict().items() if v.is_floating_point()},
             )
-            draw_curve(curve, out / "curve.png")
+            draw_epochs(curve, out / "curve.png")
             progress.update(
                 task, note=f"epoch {epoch + 1} top-1 {row['top1_full']:.1f} % full, {row['top1_half']:.1f} % half"
             )

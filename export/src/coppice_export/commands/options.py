@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from ..bundle import Rung
 from ..config import PRESETS, ViTConfig
 
-__all__ = ["MergeShare", "Method", "PresetName", "SourcePath", "preset"]
+__all__ = ["MergeShare", "Method", "PresetName", "SourcePath", "named_rung", "numbers", "preset"]
 
 SourcePath = Annotated[
     Path, typer.Argument(help="A state dict (.npz, .safetensors, .pth; timm's names) or a Hugging Face folder.")
@@ -26,3 +27,19 @@ def preset(name: str | None) -> ViTConfig | None:
     if name is not None and name not in PRESETS:
         raise typer.BadParameter(f"expected one of {', '.join(PRESETS)}, found {name!r}", param_hint="--preset")
     return PRESETS[name] if name else None
+
+
+def numbers(option: str, text: str) -> tuple[int, ...]:
+    """As in 3,6,9; none in an empty text."""
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise typer.BadParameter(f"expected whole numbers as in 3,6,9, found {text!r}", param_hint=option) from None
+
+
+def named_rung(text: str) -> Rung:
+    """As in NAME=COUNT,COUNT."""
+    name, equals, counts = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"expected NAME=COUNT,COUNT, found {text!r}", param_hint="--rung")
+    return Rung(name, numbers("--rung", counts))

@@ -1,0 +1,107 @@
+"""`coppice-export fine-tune` from an archive of pictures to a bundle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+
+from coppice_export import config as config_module
+from coppice_export.bundle import BundleError
+from coppice_export.bundle_files import read_bundle
+from coppice_export.checkpoint import SourceError
+from coppice_export.commands.fine_tune import fine_tune
+from coppice_export.config import Reduction
+from coppice_export.schedule import Schedule, ScheduledRung, save_schedule
+
+RUNGS = ["full=16,16", "half=8,4"]
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, tiny, tiny_state, noise_tar):
+    """The command with `weights.npz` of the preset `tiny` and sixteen pictures in folders named after its classes."""
+    monkeypatch.setitem(config_module.PRESETS, "tiny", tiny)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "400")
+    np.savez("weights.npz", **tiny_state)
+    noise_tar(Path("noise.tar"), [f"{folder}/{i}.jpg" for folder in range(4) for i in range(4)], 0)
+
+    def call(**changes) -> None:
+        paths = {"source": "weights.npz", "photographs": "noise.tar", "out": "out", "bundle": "bundle"}
+        arguments = {name: Path(value) for name, value in paths.items()}
+        arguments |= {"preset": "tiny", "reduce_at": "1,3", "rung": RUNGS, "method": "merge"}
+        arguments |= {"epochs": 1, "batch": 6, "held_out": 4, "threads": 1, "device": "cpu"}
+        fine_tune(**arguments | changes)
+
+    return call
+
+
+def test_bundle_has_the_tuned_ladder_with_its_accuracy(run, capsys):
+    """The weights of the run, the rungs as asked for, and top-1 on the pictures held out."""
+    run()
+    bundle = read_bundle(Path("bundle"))
+    assert bundle.rungs == {"full": (16, 16), "half": (8, 4)}
+    manifest = json.loads(Path("bundle/bundle.json").read_text())
+    last = json.loads(Path("out/curve.json").read_text())[-1]["rungs"]
+    assert {rung["name"]: rung["top1"] for rung in manifest["ladder"]} == {r: last[r]["top1"] for r in last}
+    assert manifest["accuracy"]["data"] == "4 held-out photographs of noise"
+    assert {"checkpoint.pt", "settings.json", "tradeoff.png", "tradeoff.svg", "weights.npz"} <= {
+        path.name for path in Path("out").iterdir()
+    }
+    assert "top1 before" in capsys.readouterr().err
+
+
+def test_pictures_of_other_classes_teach_as_well(run, noise_tar, capsys):
+    """Without classes there is no top-1: the pictures alone teach, and agreement is what is reported."""
+    noise_tar(Path("noise.tar"), [f"holiday 2024/{i}.jpg" for i in range(16)], 0)
+    run()
+    manifest = json.loads(Path("bundle/bundle.json").read_text())
+    assert "accuracy" not in manifest
+    assert not [rung for rung in manifest["ladder"] if "top1" in rung]
+    assert "agreement before" in capsys.readouterr().err
+
+
+def test_softmax_blocks_can_become_linear(run):
+    """Without stages there is one budget; the tiny model has two linear blocks already."""
+    run(linear="1,3,4", reduce_at="", rung=None)
+    manifest = json.loads(Path("bundle/bundle.json").read_text())
+    assert (manifest["operators"]["used"], manifest["ladder"]) == (["LinearAttention"], [])
+
+
+def test_schedule_of_a_search_is_learned(run, tiny):
+    """Its reductions and its rungs, in place of options."""
+    reductions = (Reduction(1, "merge"), Reduction(3, "prune_merge", merge_share=0.5))
+    rungs = (ScheduledRung("all", (16, 16), 1, 1.0, 0, 0, 100, 0), ScheduledRung("few", (8, 3), 1, 0.5, 0, 0, 90, 0))
+    save_schedule(Schedule("tiny", "multiply-adds", reductions, rungs), Path("schedule.json"))
+    run(schedule=Path("schedule.json"), reduce_at="", rung=None)
+    assert read_bundle(Path("bundle")).rungs == {"all": (16, 16), "few": (8, 3)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "sentence"),
+    [
+        (
+            {"rung": ["full=16,16", "half=8,3"]},
+            BundleError,
+            "rung half: block 3 merges at most half of 8 tokens and cannot leave 3",
+        ),
+        ({"rung": ["full=16"]}, BundleError, r"rung full: expected 2"),
+        ({"rung": ["full"]}, typer.BadParameter, "expected NAME=COUNT,COUNT, found 'full'"),
+        ({"rung": None}, typer.BadParameter, "expected a budget for each block of --reduce-at, found none"),
+        ({"schedule": Path("x.json")}, typer.BadParameter, "--schedule replaces --reduce-at and --rung"),
+        ({"linear": "9"}, typer.BadParameter, "tiny has blocks 0..4, found 9"),
+        ({"photographs": Path("no.tar")}, OSError, r"no\.tar"),
+        ({"batch": 13}, SourceError, "needs 4 photographs to measure by and 13 for a step, found 16"),
+        ({"device": "tpu"}, SourceError, "device 'tpu'"),
+    ],
+    ids=["count", "stages", "rung", "none", "schedule", "linear", "photographs", "batch", "device"],
+)
+def test_refusals_come_before_anything_is_written(changes, error, sentence, run):
+    """One sentence, and neither the run's folder nor the bundle."""
+    with pytest.raises(error, match=sentence):
+        run(**changes)
+    assert not Path("out").exists()
+    assert not Path("bundle").exists()
