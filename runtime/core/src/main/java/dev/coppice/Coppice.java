@@ -1,5 +1,6 @@
 package dev.coppice;
 
+import dev.coppice.api.BundleStore;
 import dev.coppice.api.Classifier;
 import dev.coppice.api.Diagnostics;
 import dev.coppice.api.Image;
@@ -8,6 +9,7 @@ import dev.coppice.api.Rung;
 import dev.coppice.api.Scheduler;
 import dev.coppice.api.SchedulerOptions;
 import dev.coppice.bundle.Bundle;
+import dev.coppice.bundle.FolderStore;
 import dev.coppice.device.Board;
 import dev.coppice.device.BoardProfile;
 import dev.coppice.device.Sensors;
@@ -81,6 +83,15 @@ public final class Coppice {
       throw e;
     }
     return new Dispatcher(new Pipeline(verified, engine, options.closeLimit()), controller, rungs, new Sensors(ROOT), schedulerOptions);
+  }
+
+  /** The installed bundles in this folder, which is made when the first one is installed. */
+  public static BundleStore store(Path folder) {
+    return new FolderStore(Objects.requireNonNull(folder, "folder"), bundle -> {
+      try (Classifier classifier = open(bundle)) {
+        classifier.selfTest();
+      }
+    });
   }
 
   private static Engine engine(Bundle bundle, OpenOptions options) {

@@ -43,9 +43,7 @@ public record Bundle(BundleInfo info, ModelSpec model, byte[] modelBytes, List<G
   /** Reads and verifies a bundle folder. */
   public static Bundle read(Path folder) {
     BundleFiles files = new BundleFiles(folder);
-    String manifestName = folder.resolve(BundleFiles.MANIFEST).toString();
-    Manifest manifest = Manifest.parse(manifestName, files.manifest());
-    files.requireExactly(manifest.files().keySet());
+    Manifest manifest = files.verifiedManifest();
     List<Golden> golden = new ArrayList<>();
     for (String name : manifest.golden()) {
       golden.add(golden(name, files, manifest));

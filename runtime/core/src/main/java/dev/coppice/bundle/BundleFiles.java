@@ -12,6 +12,7 @@ import java.nio.file.attribute.BasicFileAttributes;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 
@@ -20,14 +21,28 @@ final class BundleFiles {
 
   static final String MANIFEST = "bundle.json";
   /** Signs the manifest with all that it lists, so the manifest cannot list it. Only its owner's tool reads it yet. */
-  private static final String SIGNATURE = "model.sig";
+  static final String SIGNATURE = "model.sig";
   private static final long MOST_MANIFEST_BYTES = 1 << 20;
   private static final int MOST_FILES = 1000;
 
   private final Path folder;
 
+  /** folder may be a link that is set anew while it is read: what it means now is read. */
   BundleFiles(Path folder) {
-    this.folder = folder;
+    Path real;
+    try {
+      real = folder.toRealPath();
+    } catch (IOException missing) {
+      real = folder;
+    }
+    this.folder = real;
+  }
+
+  /** The manifest of a folder that holds the files it lists and no others. */
+  Manifest verifiedManifest() {
+    Manifest manifest = Manifest.parse(folder.resolve(MANIFEST).toString(), manifest());
+    requireExactly(manifest.files().keySet());
+    return manifest;
   }
 
   byte[] manifest() {
@@ -36,6 +51,12 @@ final class BundleFiles {
       throw new BundleException("missing", folder + ": no such bundle folder; give a folder that holds " + MANIFEST + ".");
     }
     return read(file, MOST_MANIFEST_BYTES);
+  }
+
+  /** The signature; empty without one. */
+  Optional<byte[]> signature() {
+    Path file = folder.resolve(SIGNATURE);
+    return Files.exists(file, LinkOption.NOFOLLOW_LINKS) ? Optional.of(read(file, MOST_MANIFEST_BYTES)) : Optional.empty();
   }
 
   /** Reads a file that the manifest lists, and refuses it unless size and hash are the manifest's. */
@@ -57,12 +78,10 @@ final class BundleFiles {
   void requireExactly(Set<String> listed) {
     Set<String> found = new TreeSet<>();
     try {
-      // The folder itself may be reached by a link, as in current -> model-1.2; what is in it may not.
-      Path root = folder.toRealPath();
-      Files.walkFileTree(root, new SimpleFileVisitor<>() {
+      Files.walkFileTree(folder, new SimpleFileVisitor<>() {
         @Override
         public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
-          String name = root.relativize(file).toString();
+          String name = folder.relativize(file).toString();
           if (!attributes.isRegularFile()) {
             throw new BundleException("link", file + ": expected a regular file, found a link or device; copy the bundle's files themselves.");
           }

@@ -27,6 +27,8 @@ record Manifest(
     Map<String, FileEntry> files) {
 
   static final int FORMAT = 1;
+  static final String NAME = "[a-z0-9][a-z0-9._-]{0,63}";
+  private static final String SEMVER = "\\d{1,9}\\.\\d{1,9}\\.\\d{1,9}(-[0-9A-Za-z.-]{1,64})?";
   static final int OPERATOR_VERSION = 1;
   static final String RUNTIME_VERSION = "0.1.0";
   private static final Set<String> OPERATORS = Set.of("HallucinatedAttention", "ImageToTensor", "LinearAttention", "MergeTokens",
@@ -47,6 +49,8 @@ record Manifest(
     }
     String name = json.text("name");
     String version = json.text("version");
+    require(file, "name", NAME, name, name.matches(NAME)); // both become names of folders
+    require(file, "version", "SemVer such as 1.2.3", version, version.matches(SEMVER));
     requireRuntime(name, json.text("runtime"));
     List<String> operators = operators(name, json.object("operators"));
     String modelFile = json.text("model");
