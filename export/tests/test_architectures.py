@@ -13,6 +13,8 @@ from timm.models.vision_transformer import VisionTransformer
 from coppice_export.check import check_model, sample_images, session
 from coppice_export.config import Attention, Conv, Preprocessing, Reduction, ViTConfig
 from coppice_export.model import build_model
+from coppice_export.reductions.tokens import Tokens
+from coppice_export.reference import VisionTransformer as Reference
 from coppice_export.weights import SourceError, load_state
 
 CONFIG = ViTConfig(
@@ -128,6 +130,33 @@ def test_class_token_beside_the_mean_equals_timm_features(tmp_path):
         graph = build_model(config, load_state(tmp_path / "w.npz", config), flavour)
         (found,) = session(graph.SerializeToString()).run(["logits"], {"image": image})
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+
+
+def test_merged_tokens_count_as_often_as_they_stand_for():
+    """Three tokens that are one row and one that stayed alone have the mean of four."""
+    config = replace(CONFIG, prefix_tokens=0, pooling="mean", fc_norm=True)
+    x = torch.randn(1, 2, 32, generator=torch.Generator().manual_seed(0))
+    model = Reference(config)
+    merged = model.pooled(Tokens(x, None, torch.tensor([[3.0, 1.0]])))
+    whole = model.pooled(Tokens(x[:, [0, 0, 0, 1]], None, None))
+    torch.testing.assert_close(merged, whole)
+    assert (merged - model.pooled(Tokens(x, None, None))).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("flavour", ["coppice", "stock"])
+@pytest.mark.parametrize("name", ["mean", "mean-of-normed", "mean-without-class-token"])
+def test_mean_of_merged_tokens_equals_pytorch(name, flavour, tmp_path):
+    """Both flavours weigh the rows by the tokens merged into them."""
+    np.savez(tmp_path / "w.npz", **{n: a.numpy() for n, a in timm_model(CASES[name]).state_dict().items()})
+    config = replace(CONFIG, **CASES[name].ours, reductions=Reduction.at(0, 2, method="merge"))
+    state, image = load_state(tmp_path / "w.npz", config), sample_images(config, 1)[0]
+    reference = Reference(config).eval()
+    reference.load_state_dict({n: torch.from_numpy(a) for n, a in state.items()})
+    runner = session(build_model(config, state, flavour).SerializeToString())
+    with torch.inference_mode():
+        expected = reference(torch.from_numpy(image), (11, 7))
+    (found,) = runner.run(["logits"], {"image": image, "keep": np.array([11, 7])})
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["registers", "distilled", "mean"])

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from safetensors.torch import load_file, save_file
+from timm.models import save_for_hf
 
 from coppice_export.check import sample_images, session
 from coppice_export.checkpoint import SourceError
@@ -101,6 +103,65 @@ def test_hugging_face_folder_equals_the_model_it_holds(kind, case, tmp_path):
     image = sample_images(source.config, 1)[0]
     with torch.inference_mode():
         np.testing.assert_allclose(_logits(source, image), model(torch.from_numpy(image)), rtol=0, atol=1e-4)
+
+
+@pytest.fixture
+def timm_folder(tmp_path):
+    """A folder that timm itself writes for the hub, and the model it holds."""
+
+    def write(name: str, **arguments) -> tuple[Path, torch.nn.Module]:
+        model = timm.create_model(name, num_classes=5, depth=2, **{"img_size": 64} | arguments).eval()
+        for head in filter(None, (model.head, getattr(model, "head_dist", None))):
+            torch.nn.init.normal_(head.weight, generator=torch.Generator().manual_seed(0))
+        size = arguments.get("img_size", 64)
+        model.pretrained_cfg |= {
+            "input_size": (3, size, size),
+            "crop_pct": 0.8,
+            "mean": (0.4, 0.5, 0.6),
+            "num_classes": 5,
+        }
+        save_for_hf(model, tmp_path / "hub", model_config={"label_names": list("abcde")})
+        return tmp_path / "hub", model
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("deit_tiny_distilled_patch16_224", {}),
+        ("vit_tiny_patch16_224", {"global_pool": "avg"}),
+        ("vit_small_patch14_reg4_dinov2", {"img_size": 56}),
+    ],
+)
+def test_folder_of_timm_equals_its_model(timm_folder, name, arguments):
+    """Heads and norms by the architecture's name, pooling, preprocessing and labels by the folder."""
+    folder, model = timm_folder(name, **arguments)
+    source = open_source(folder)
+    size = arguments.get("img_size", 64)
+    assert source.labels == tuple("abcde")
+    assert source.config.preprocessing == Preprocessing(
+        int(size / 0.8), size, (0.4, 0.5, 0.6), model.pretrained_cfg["std"]
+    )
+    image = sample_images(source.config, 1)[0]
+    with torch.inference_mode():
+        np.testing.assert_allclose(_logits(source, image), model(torch.from_numpy(image)), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("pretrained_cfg", {"crop_pct": None}, "pretrained_cfg needs input_size, crop_pct, mean and std"),
+        ("architecture", "vit_of_nobody", "has no model 'vit_of_nobody'"),
+        ("architecture", "resnet18", "timm cannot make resnet18 with global_pool token"),
+    ],
+)
+def test_folder_of_timm_that_does_not_fit_is_refused(timm_folder, key, value, sentence):
+    """What the weights were trained with is not guessed, and only plain ViTs are read."""
+    folder, _ = timm_folder("vit_tiny_patch16_224")
+    _config(**{key: value})(folder)
+    with pytest.raises(SourceError, match=sentence):
+        open_source(folder)
 
 
 def test_preprocessing_that_the_runtime_does_otherwise_is_said(folder):

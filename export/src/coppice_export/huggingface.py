@@ -1,7 +1,8 @@
-"""Folders of Hugging Face: ViT, DeiT and DINOv2 (with and without registers) for image classification."""
+"""Folders of Hugging Face: ViT, DeiT and DINOv2 (with and without registers) for classification, and timm's own."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -12,6 +13,7 @@ import numpy as np
 from .checkpoint import SourceError, read_arrays
 from .config import Preprocessing
 from .inference import Facts
+from .timm_names import facts_of, timm_notes, timm_preprocessing
 
 __all__ = ["preprocessing_of", "read_folder"]
 
@@ -48,6 +50,8 @@ def read_folder(folder: Path) -> tuple[dict[str, np.ndarray], Facts]:
     Raises SourceError for a model of another type or activation, and for missing files.
     """
     config = _json(folder / "config.json")
+    if "architecture" in config:
+        return _weights(folder), _timm_facts(folder, config)
     if config.get("model_type") not in _TYPES:
         raise SourceError(
             f"{folder}: expected a model_type of {', '.join(_TYPES)}, found {config.get('model_type')!r}."
@@ -67,7 +71,7 @@ def read_folder(folder: Path) -> tuple[dict[str, np.ndarray], Facts]:
         spec, notes = preprocessing_of(path)
     labels = {str(key): str(label) for key, label in (config.get("id2label") or {}).items()}
     return _join_projections(arrays), Facts(
-        name=re.sub(r"[^a-z0-9._-]+", "-", folder.resolve().name.lower()).strip("-._") or "model",
+        name=_name(folder),
         heads=config.get("num_attention_heads"),
         norm_eps=config.get("layer_norm_eps", 1e-12),
         preprocessing=spec,
@@ -77,6 +81,22 @@ def read_folder(folder: Path) -> tuple[dict[str, np.ndarray], Facts]:
         notes=notes,
         antialias=config["model_type"] != "dinov2",
     )
+
+
+def _timm_facts(folder: Path, config: dict) -> Facts:
+    """timm saves its own names, its architecture, and how its weights were trained."""
+    cfg = config.get("pretrained_cfg") or {}
+    labels = config.get("label_names") or cfg.get("label_names") or ()
+    try:
+        told = Facts(_name(folder), preprocessing=timm_preprocessing(cfg), notes=timm_notes(cfg))
+    except (TypeError, ValueError, KeyError, IndexError) as error:
+        raise SourceError(f"{folder}: pretrained_cfg needs input_size, crop_pct, mean and std ({error!r}).") from None
+    known = facts_of(str(config["architecture"]), config.get("num_classes", 1000), config.get("global_pool"))
+    return dataclasses.replace(told.completed(known), labels=tuple(map(str, labels)) or None, notes=told.notes)
+
+
+def _name(folder: Path) -> str:
+    return re.sub(r"[^a-z0-9._-]+", "-", folder.resolve().name.lower()).strip("-._") or "model"
 
 
 def preprocessing_of(path: Path) -> tuple[Preprocessing, tuple[str, ...]]:

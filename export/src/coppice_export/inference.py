@@ -36,7 +36,7 @@ class Facts:
     def completed(self, other: Facts) -> Facts:
         """What is not known here is taken from `other`."""
         missing = {f.name: getattr(other, f.name) for f in dataclasses.fields(self) if getattr(self, f.name) is None}
-        return dataclasses.replace(self, **missing)
+        return dataclasses.replace(self, **missing, notes=(*self.notes, *other.notes))
 
 
 def configured(arrays: dict[str, np.ndarray], facts: Facts, source: object) -> tuple[ViTConfig, tuple[str, ...]]:

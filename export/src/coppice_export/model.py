@@ -55,7 +55,7 @@ class _Builder:
         tokens, branch = Tokens(self._embed(image), "", ""), ""
         for block in range(config.depth):
             tokens, branch = self._block(block, tokens, branch)
-        x = self._pooled(tokens.x, branch)
+        x = self._pooled(tokens, branch)
         graph.op("Gemm", x, self._weight("head.weight"), self._weight("head.bias"), outputs=["logits"], transB=1)
         graph.output("logits", "float32", [1, config.classes])
         return graph.model()
@@ -76,23 +76,32 @@ class _Builder:
                 tokens, branch, self.tokens = start, "", "tokens"
         return graph.model()
 
-    def _pooled(self, x: str, branch: str) -> str:
+    def _pooled(self, tokens: Tokens, branch: str) -> str:
         """What the head reads: (1, pooled width)."""
         graph, config = self.graph, self.config
         if config.fc_norm:
-            return self._add_and_norm(self._patch_mean(graph.op("Add", x, branch)), "", "norm")[1]
-        _, normed = self._add_and_norm(x, branch, "norm")
+            mean = self._patch_mean(graph.op("Add", tokens.x, branch), tokens.size)
+            return self._add_and_norm(mean, "", "norm")[1]
+        _, normed = self._add_and_norm(tokens.x, branch, "norm")
         if config.pooling == "mean":
-            return self._patch_mean(normed)
+            return self._patch_mean(normed, tokens.size)
         if config.pooling == "class_distilled":
             return graph.op("Reshape", self._first(normed, 2), graph.integers(1, config.pooled_width))
         token = graph.op("Gather", normed, graph.constant(np.array(0, np.int64)), axis=1)
-        return token if config.pooling == "class" else graph.op("Concat", token, self._patch_mean(normed), axis=1)
+        if config.pooling == "class":
+            return token
+        return graph.op("Concat", token, self._patch_mean(normed, tokens.size), axis=1)
 
-    def _patch_mean(self, x: str) -> str:
-        end, prefix = np.iinfo(np.int64).max, self.config.prefix_tokens
-        x = self.graph.op("Slice", x, *(self.graph.integers(i) for i in (prefix, end, 1))) if prefix else x
-        return self.graph.op("ReduceMean", x, self.graph.integers(1), keepdims=0)
+    def _patch_mean(self, x: str, size: str) -> str:
+        """The mean of the patch tokens, each counted as often as tokens were merged into it."""
+        graph, axis = self.graph, self.graph.integers(1)
+        if self.config.prefix_tokens:
+            patches = [graph.integers(i) for i in (self.config.prefix_tokens, np.iinfo(np.int64).max, 1)]
+            x, size = graph.op("Slice", x, *patches), graph.op("Slice", size, *patches) if size else ""
+        if not size:
+            return graph.op("ReduceMean", x, axis, keepdims=0)
+        share = graph.op("Div", size, graph.op("ReduceSum", size, axis, keepdims=1))
+        return graph.op("Squeeze", graph.op("MatMul", graph.op("Unsqueeze", share, axis), x), axis)
 
     def _first(self, x: str, rows: int) -> str:
         return self.graph.op("Slice", x, *(self.graph.integers(i) for i in (0, rows, 1)))

@@ -162,15 +162,19 @@ class VisionTransformer(nn.Module):
 
     def pooled(self, tokens: Tokens) -> Tensor:
         """What the head reads of the last block's output: (batch, pooled width)."""
-        x = tokens.x
-        prefix, pooling = self.config.prefix_tokens, self.config.pooling
         if self.config.fc_norm:
-            return self.norm(x[:, prefix:].mean(1))
-        x = self.norm(x)
+            return self.norm(self._patch_mean(tokens.x, tokens.size))
+        x = self.norm(tokens.x)
         if rows := self.config.head_rows:
             return x[:, :rows].flatten(1)
-        mean = x[:, prefix:].mean(1)
-        return mean if pooling == "mean" else torch.cat([x[:, 0], mean], 1)
+        mean = self._patch_mean(x, tokens.size)
+        return mean if self.config.pooling == "mean" else torch.cat([x[:, 0], mean], 1)
+
+    def _patch_mean(self, x: Tensor, size: Tensor | None) -> Tensor:
+        """The mean of the patch tokens, each counted as often as tokens were merged into it."""
+        prefix = self.config.prefix_tokens
+        share = torch.ones_like(x[:, prefix:, 0]) if size is None else size[:, prefix:]
+        return (share[:, :, None] * x[:, prefix:]).sum(1) / share.sum(1, keepdim=True)
 
     def forward(self, image: Tensor, keep: tuple[int, ...] | None = None) -> Tensor:
         return self.head(self.features(image, keep)[0])

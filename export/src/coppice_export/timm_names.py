@@ -6,11 +6,11 @@ from .checkpoint import SourceError
 from .config import Preprocessing
 from .inference import Facts
 
-__all__ = ["facts_of"]
+__all__ = ["facts_of", "timm_notes", "timm_preprocessing"]
 
 
-def facts_of(name: str, classes: int) -> Facts:
-    """Heads, norms, pooling and preprocessing of `timm.create_model(name)`.
+def facts_of(name: str, classes: int, pool: str | None = None) -> Facts:
+    """Heads, norms, pooling and preprocessing of `timm.create_model(name)`, with another `global_pool` if given.
 
     Raises SourceError for a name that timm does not have, and for a model whose function this project does not compute.
     """
@@ -23,8 +23,12 @@ def facts_of(name: str, classes: int) -> Facts:
         raise SourceError(f"--model {name} needs timm ({error}); install coppice-export[torch].") from None
     if not timm.is_model(name):
         raise SourceError(f"timm {timm.__version__} has no model {name!r}; timm.list_models() names them.")
-    with torch.device("meta"):  # the arrays come from elsewhere: shapes without memory
-        model = timm.create_model(name, pretrained=False, num_classes=classes)
+    other = {"global_pool": pool} if pool in ("token", "avg") else {}
+    try:
+        with torch.device("meta"):  # the arrays come from elsewhere: shapes without memory
+            model = timm.create_model(name, pretrained=False, num_classes=classes, **other)
+    except (AssertionError, TypeError, ValueError, RuntimeError) as error:
+        raise SourceError(f"timm cannot make {name} with global_pool {pool} ({error}).") from None
     if not isinstance(model, VisionTransformer):
         raise SourceError(f"timm's {name} is a {type(model).__name__}; only its plain ViT, DeiT and DINOv2 are known.")
     strange = {
@@ -46,10 +50,22 @@ def facts_of(name: str, classes: int) -> Facts:
         norm_eps=model.blocks[0].norm1.eps,
         pooling=pooling,
         fc_norm=not isinstance(model.fc_norm, nn.Identity),
-        preprocessing=_preprocessing(model.pretrained_cfg),
+        preprocessing=timm_preprocessing(model.pretrained_cfg),
+        notes=timm_notes(model.pretrained_cfg),
     )
 
 
-def _preprocessing(cfg: dict) -> Preprocessing:
+def timm_preprocessing(cfg: dict) -> Preprocessing:
+    """What a timm `pretrained_cfg` asks for."""
     size = cfg["input_size"][-1]
     return Preprocessing(int(size / cfg["crop_pct"]), size, tuple(cfg["mean"]), tuple(cfg["std"]))
+
+
+def timm_notes(cfg: dict) -> tuple[str, ...]:
+    """Where the runtime, which resizes the short side bicubically and crops the centre, does otherwise."""
+    notes = []
+    if cfg.get("interpolation", "bicubic") != "bicubic":
+        notes.append(f"pictures are resized bicubically, not with {cfg['interpolation']} interpolation")
+    if cfg.get("crop_mode", "center") != "center":
+        notes.append(f"pictures are cropped at the centre, not by {cfg['crop_mode']}")
+    return tuple(notes)
