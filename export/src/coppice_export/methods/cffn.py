@@ -28,7 +28,6 @@ def factorise(
     rank: int = 0,
     blocks: tuple[int, ...] | None = None,
     ridge: float = RIDGE,
-    local: bool = False,
 ) -> tuple[ViTConfig, dict[str, np.ndarray]]:
     """fc2 of `blocks` (all, if left out) with `rank` (half the width, if 0); from trained weights.
 
@@ -48,7 +47,7 @@ def factorise(
             weight, bias = (state.pop(f"{prefix}fc2.{a}").astype(np.float64) for a in ("weight", "bias"))
             covariance = np.eye(config.hidden)
             if streams:
-                moments = _moments(streams, number, local)
+                moments = _moments(streams, number)
                 covariance, weight = moments.covariance(ridge), moments.fit(weight, ridge)
             u, v = reduced_rank(weight, covariance, rank)
             bias = moments.bias(v @ u) if streams else bias
@@ -61,13 +60,13 @@ def factorise(
     return compact, state
 
 
-def _moments(streams: Streams, number: int, local: bool) -> Moments:
+def _moments(streams: Streams, number: int) -> Moments:
     """Hidden units of the compact copy, and what fc2 should make of them so that the block ends as the model's."""
     block, moments = streams.model.blocks[number], Moments()
     for found, wanted in zip(streams.found, streams.wanted):
         hidden, old, ended = passing(block.fc2, block, found)
         _, _, target = passing(block.fc2, block, wanted)
-        moments.add(hidden, old if local else target - (ended - old))
+        moments.add(hidden, target - (ended - old))
     return moments
 
 
