@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from PIL import Image
 from coppice_export import config as config_module
 from coppice_export.__main__ import main
 from coppice_export.check import sample_images, session
-from coppice_export.config import Attention
+from coppice_export.config import VIT_TINY, Attention
 from coppice_export.cost import block_macs, model_macs
 from coppice_export.methods.patch_slimming import slim_block
 from coppice_export.model import build_model
@@ -24,6 +26,7 @@ from coppice_export.reference import VisionTransformer
 from coppice_export.slimming import Slimming, fingerprint, slimmed
 from coppice_export.weights import SourceError
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "patch-slimming.md"
 KEEP = (tuple(range(17)), (0, 1, 2, 5, 8, 13, 16), (0, 1, 2, 5, 8, 13, 16), (0,))
 
 
@@ -130,28 +133,36 @@ def call(monkeypatch, capsys, tmp_path, small):
 SLIM = ("slim", "source.npz", "--preset", "small", "--photographs", "photographs", "--out", "slim", "--epochs", "1")
 
 
-def test_slim_then_convert_makes_a_bundle(call):
-    """The searched places become a bundle without stages, whose graph equals PyTorch."""
-    code, error = call(*SLIM, "--tolerance", "0.05", "--step", "4")
-    assert code == 0, error
-    assert "tokens kept by block: " in error
-    convert = (
-        "convert",
-        "slim/weights.npz",
-        "--preset",
-        "small",
-        "--slimming",
-        "slim/slimming.json",
-        "--out",
-        "bundle",
-    )
-    code, error = call(*convert)
-    assert code == 0, error
-    manifest = json.loads(Path("bundle/bundle.json").read_text())
+def test_commands_of_the_page_make_a_bundle(call, monkeypatch, small):
+    """As they stand, with a small model in the place of vit-tiny: a bundle without stages that keeps what was found."""
+    monkeypatch.setitem(config_module.PRESETS, "vit-tiny", small[0])
+    Path("source.npz").rename("weights.npz")
+    with tarfile.open("photographs.tar", "w") as tar:
+        tar.add("photographs")
+    for command in re.findall(r"^coppice-export (.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE):
+        code, error = call(*command.split())
+        assert code == 0, error
+    manifest = json.loads(Path("vit-tiny-slim/bundle.json").read_text())
     assert manifest["keep"]["stages"] == 0
     kept = json.loads(Path("slim/slimming.json").read_text())["keep"]
-    shapes = [list(i.dims) for i in onnx.load("bundle/model.onnx").graph.initializer if i.name.startswith("const")]
-    assert any(shape == [1, len(places)] for places in kept[:-1] for shape in shapes)
+    arrays = onnx.load("vit-tiny-slim/model.onnx").graph.initializer
+    assert any(list(array.dims) == [1, len(places)] for places in kept[:-1] for array in arrays)
+
+
+def test_multiply_adds_of_the_page_follow_from_its_counts():
+    """Three searches of vit-tiny; which patches they are does not matter to the cost."""
+    rows = re.findall(
+        r"^\| 0\.\d+ \| ([\d x,]+), 1 \| (\d+) M \((-\d+) %\)", PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert len(rows) == 3
+    dense = replace(VIT_TINY, reductions=())
+    for counts, macs, saved in rows:
+        parts = [(int(n), int(times or 1)) for n, times in re.findall(r"(\d+)(?: x(\d+))?", counts)]
+        kept = [n for n, times in parts for _ in range(times)]
+        keep = (*(tuple(range(n)) for n in kept), (0,))
+        result = Slimming(keep, (0.0,) * 12, "", fingerprint({}), "", 197, 1, 1)
+        found = model_macs(slimmed(dense, {}, result))
+        assert (round(found / 1e6), round(100 * found / model_macs(dense) - 100)) == (int(macs), int(saved))
 
 
 @pytest.mark.parametrize(
