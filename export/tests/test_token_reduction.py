@@ -118,6 +118,14 @@ def test_graph_equals_pytorch(tiny, random_state, name, keep, flavour):
 
 
 @pytest.mark.parametrize("name", CASES)
+def test_graph_carries_no_unused_array(tiny, random_state, name):
+    """Every initialiser is read by some node; positions are not stored where nothing asks for them."""
+    config = _config(tiny, CASES[name])
+    graph = build_model(config, random_state(config)).graph
+    assert {initialiser.name for initialiser in graph.initializer} <= {n for node in graph.node for n in node.input}
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_batch_gives_what_its_items_give(tiny, random_state, name):
     """Training runs many pictures at once; each gets its own tokens."""
     config = _config(tiny, CASES[name])

@@ -76,10 +76,13 @@ class Graph:
         return name
 
     def model(self) -> onnx.ModelProto:
-        outputs = {value.name for value in self._outputs}
-        declared = [value for value in self._declared if value.name not in outputs]
+        """The whole, without constants that no node reads: a translation may name what nobody asks it for."""
+        read = {name for node in self._nodes for name in node.input}
+        initialisers = [array for name, array in self._initialisers.items() if name in read]
+        known = {value.name for value in self._outputs} | self._initialisers.keys()
+        declared = [value for value in self._declared if value.name not in known]
         graph = helper.make_graph(
-            self._nodes, self.name, self._inputs, self._outputs, list(self._initialisers.values()), value_info=declared
+            self._nodes, self.name, self._inputs, self._outputs, initialisers, value_info=declared
         )
         versions = {"": OPSET, "com.microsoft": 1, DOMAIN: OPERATOR_VERSION}
         imports = [helper.make_opsetid(d, versions[d]) for d in sorted(self._domains | {""})]
