@@ -86,6 +86,7 @@ def test_weights_are_those_of_the_file(tmp_path):
     """Matrices come back as they were; the head, read by probing, to float32's last digits."""
     model = timm_model(CASES["class-token"])
     state, expected = open_source(_export(model, tmp_path / "w.onnx")).state, model.state_dict()
+    assert all(array.flags.writeable for array in state.values())  # PyTorch warns of others
     for name in ("attn.qkv.weight", "attn.proj.bias", "mlp.fc1.weight", "norm2.weight"):
         ours = name.removeprefix("attn.").removeprefix("mlp.")
         np.testing.assert_array_equal(state[f"blocks.1.{ours}"], expected[f"blocks.1.{name}"])

@@ -63,7 +63,8 @@ class _Reader:
         for number in range(len(self.norms) // 2):
             x, rows = self._block(number, x, rows)
         pooling, fc_norm = self._head(x, rows)
-        return self.arrays, Facts(name, self.heads, float(str(np.float32(epsilons.pop()))), pooling, fc_norm)
+        arrays = {name: np.array(array) for name, array in self.arrays.items()}  # those of a file are read-only
+        return arrays, Facts(name, self.heads, float(str(np.float32(epsilons.pop()))), pooling, fc_norm)
 
     def _random(self, *shape: int) -> np.ndarray:
         return self.rng.standard_normal(shape).astype(np.float32)
