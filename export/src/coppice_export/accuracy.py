@@ -21,8 +21,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from .bundle_files import read_bundle
 from .config import MINI, VIT_TINY, ViTConfig
-from .labels import IMAGENETTE
+from .photographs import Photograph, class_numbers, find_photographs
 from .preprocess import preprocess
 from .reference import load_reference
 
@@ -78,11 +79,11 @@ def torch_predictions(config: ViTConfig, weights: Path, photographs: list[Path],
     return best
 
 
-def _photographs(data: Path, out: Path) -> tuple[list[Path], list[str]]:
+def _photographs(data: Path, out: Path) -> list[Photograph]:
+    """As files, which the Java runtime reads."""
     with tarfile.open(data / "imagenette-val-1500.tar") as tar:
         tar.extractall(out, filter="data")
-    paths = sorted(p for p in out.rglob("*") if p.is_file())
-    return paths, [p.parent.name for p in paths]
+    return find_photographs(out)
 
 
 def _share(found: list[int], wanted: list[int]) -> float:
@@ -136,25 +137,24 @@ def main() -> int:
         return 1
     out = ROOT / "target" / "accuracy"
     out.mkdir(parents=True, exist_ok=True)
-    photographs, synsets = _photographs(data, out / "photographs")
+    found = _photographs(data, out / "photographs")
+    photographs = [photograph.file for photograph in found]
     listing = out / "photographs.txt"
     listing.write_text("".join(f"{p}\n" for p in photographs))
     vit_tiny = out / "vit-tiny"
     convert = ["convert", data / "vit_tiny_in1k.npz", "--preset", "vit-tiny", "--out", vit_tiny, "--overwrite"]
     subprocess.run([sys.executable, "-m", "coppice_export", *convert], check=True)
-    own = {synset: number for number, (synset, _, _) in enumerate(IMAGENETTE)}
-    imagenet = {synset: index for synset, _, index in IMAGENETTE}
     rows = []
-    for bundle, config, weights, index in (
+    for bundle, config, weights in (
         (
             ROOT / "export" / "bundles" / "imagenette-mini",
             MINI,
             ROOT / "export" / "recipes" / "imagenette-mini" / "weights.npz",
-            own,
         ),
-        (vit_tiny, VIT_TINY, data / "vit_tiny_in1k.npz", imagenet),
+        (vit_tiny, VIT_TINY, data / "vit_tiny_in1k.npz"),
     ):
-        measured = _measure(bundle, config, weights, photographs, listing, [index[s] for s in synsets])
+        truth = class_numbers(found, read_bundle(bundle).labels).tolist()
+        measured = _measure(bundle, config, weights, photographs, listing, truth)
         _show(measured)
         rows += measured
     (out / "accuracy.json").write_text(json.dumps([asdict(r) for r in rows], indent=1) + "\n")
