@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -19,11 +20,11 @@ from ..check import session
 from ..checkpoint import SourceError
 from ..evaluate import ask, score
 from ..float16 import float16_computed, float16_stored
-from ..photographs import class_numbers, find_photographs, spread
+from ..photographs import Photograph, class_numbers, find_photographs, spread
 from ..preprocess import preprocess
 from ..quantize import activation_ranges, int8_dynamic, int8_static, matrix_layers
 from ..sensitivity import LayerError, layer_errors, logits, relative_error, worst_layers
-from ..variant import Variant, write_variant
+from ..variant import Variant, require_place, write_variant
 from .evaluate import score_table
 
 __all__ = ["Precision", "quantize"]
@@ -75,15 +76,20 @@ def quantize(
     source = read_bundle(bundle)
     if source.precision != "float32":
         raise BundleError(f"{bundle}: expected precision float32, found {source.precision}; give the original bundle.")
+    old = source.manifest
+    variant = Variant(precision, name or f"{old['name']}-{precision}", version or old["version"])
+    require_place(out, variant, overwrite)
+    known = find_photographs(validation) if validation else []
+    truth = class_numbers(known, source.labels) if known else np.zeros(0)
     model, feeds = onnx.load(source.model), _feeds(source, photographs, count)
     if precision in (Precision.FLOAT16, Precision.FLOAT16_COMPUTE):
         made = (float16_stored if precision is Precision.FLOAT16 else float16_computed)(model)
     else:
         made = _int8(source, model, feeds, precision, keep_float or [], worst, sensitivity, reduce_range)
     _compare(source, model, made, feeds)
-    old = source.manifest
-    top1, data = _top1(source, made, validation, precision) if validation else ({}, "")
-    variant = Variant(precision, name or f"{old['name']}-{precision}", version or old["version"], top1, data)
+    if validation:
+        top1 = _top1(source, made, known, truth, precision)
+        variant = replace(variant, top1=top1, accuracy_data=f"{validation.stem} ({len(known)} photographs)")
     write_variant(out, source, made, variant, overwrite)
     before, after = source.model.stat().st_size / 1e6, (out / old["model"]).stat().st_size / 1e6
     console.print(f"{old['model']}: {before:.2f} MB before, {after:.2f} MB now; wrote {out}")
@@ -164,14 +170,12 @@ def _compare(source: Bundle, model: onnx.ModelProto, made: onnx.ModelProto, feed
 
 
 def _top1(
-    source: Bundle, made: onnx.ModelProto, validation: Path, precision: Precision
-) -> tuple[dict[str, float], str]:
-    """Top-1 by rung, and the name of the data. Prints it beside float32's on the same photographs."""
-    photographs = find_photographs(validation)
-    truth = class_numbers(photographs, source.labels)
+    source: Bundle, made: onnx.ModelProto, photographs: list[Photograph], truth: np.ndarray, precision: Precision
+) -> dict[str, float]:
+    """Top-1 by rung; prints it beside float32's on the same photographs."""
     shown = track(photographs, "float32", console=console)
     before = ask(session(source.model), source, shown)
     after = ask(session(made.SerializeToString()), source, track(photographs, precision, console=console))
     scores = {rung: score(after[rung], before[rung], truth) for rung in after}
     console.print(score_table(source, f"{source.name} in {precision}", "float32", scores))
-    return {rung: round(s.top1, 4) for rung, s in scores.items()}, f"{validation.stem} ({len(photographs)} photographs)"
+    return {rung: round(s.top1, 4) for rung, s in scores.items()}
