@@ -158,16 +158,6 @@ def test_stock_graph_has_none_of_our_operators(tiny, tiny_state):
     assert {entry.domain for entry in model.opset_import} == {"", "com.microsoft"}
 
 
-def test_stock_graph_refuses_a_fused_token(tiny, tiny_state):
-    """Stock operators have no fused token, and a graph without it would be another model."""
-    with pytest.raises(ValueError, match="no fused token"):
-        build_model(
-            replace(tiny, reductions=Reduction.at(1, 3, fuse="mean"), attention=(tiny.attention[1],) * 5),
-            tiny_state,
-            "stock",
-        )
-
-
 def test_same_weights_give_the_same_bytes(tiny, random_state):
     """Two builds from equal weights are one file."""
     first, second = (build_model(tiny, random_state(tiny)).SerializeToString(deterministic=True) for _ in range(2))

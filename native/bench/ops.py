@@ -130,7 +130,7 @@ def _top_k(tokens: int, width: int, ours: bool) -> Graphed:
     if ours:
         index, y, _ = top_k_tokens.ours(graph, scores, count, x, prefix=1)
     else:
-        index, y = top_k_tokens.stock(graph, scores, count, x, prefix=1)
+        index, y, _ = top_k_tokens.stock(graph, scores, count, x, prefix=1)
     graph.output(index, "int64", [1, "kept"])
     graph.output(y, "float32", [1, "kept", width])
     feeds = {"scores": _random(1, tokens), "count": np.array([tokens // 2]), "x": _random(1, tokens, width)}

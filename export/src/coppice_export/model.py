@@ -25,8 +25,6 @@ def build_model(config: ViTConfig, state: dict[str, np.ndarray], flavour: Flavou
     second opinion in checks. In both, a last block without a reduction computes only the rows that the head reads,
     which is exact.
     """
-    if flavour == "stock" and any(reduction.fuses for reduction in config.reductions):
-        raise ValueError("the stock flavour has no fused token; compare a model without")
     return _Builder(config, state, flavour).build()
 
 

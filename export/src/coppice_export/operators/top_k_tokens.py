@@ -75,10 +75,16 @@ def ours(
     return (*names, "")[:3]
 
 
-def stock(graph: Graph, scores: str, count: str, x: str, prefix: int) -> tuple[str, str]:
-    """TopK, the index back in raster order, one Gather. count: shape [1]."""
+def stock(
+    graph: Graph, scores: str, count: str, x: str, prefix: int, fuse: str = "none", size: str = ""
+) -> tuple[str, str, str]:
+    """TopK, the index back in raster order, one Gather; a fused row by a product with the scores of the others.
+
+    The names of index, y and the kept sizes (empty without sizes), of one item with scores above 0. count: shape [1].
+    """
     end = np.iinfo(np.int64).max
-    patches = graph.op("Slice", scores, graph.integers(prefix), graph.integers(end), graph.integers(1))
+    zero, one = graph.integers(0), graph.integers(1)
+    patches = graph.op("Slice", scores, graph.integers(prefix), graph.integers(end), one)
     _, best = graph.op("TopK", patches, count, outputs=2, axis=-1, sorted=0)
     index = graph.op(
         "Concat",
@@ -88,4 +94,23 @@ def stock(graph: Graph, scores: str, count: str, x: str, prefix: int) -> tuple[s
     )
     ascending = graph.op("Add", count, graph.integers(prefix))
     index, _ = graph.op("TopK", index, ascending, outputs=2, axis=-1, largest=0, sorted=1)
-    return graph.op("Unsqueeze", index, graph.integers(0)), graph.op("Gather", x, index, axis=1)
+    named, y = graph.op("Unsqueeze", index, zero), graph.op("Gather", x, index, axis=1)
+    kept_size = graph.op("Gather", size, index, axis=1) if size else ""
+    if fuse == "none":
+        return named, y, kept_size
+    rows = graph.op("Shape", x, start=1, end=2)
+    ones = graph.op("Expand", graph.constant(np.float32(1)), rows)
+    none = graph.op("Expand", graph.constant(np.float32(0)), ascending)
+    pruned = graph.op("ScatterElements", ones, index, none, axis=0)  # 1 for each token that goes
+    weights = graph.op("Mul", scores, pruned)
+    if fuse == "mean":
+        weights = graph.op("Div", weights, graph.op("ReduceSum", weights, one, keepdims=1))
+    some = graph.op("Min", graph.op("Sub", rows, ascending), one)  # no fused row where nothing is pruned
+
+    def with_fused(kept: str, fused: str) -> str:
+        return graph.op("Concat", kept, graph.op("Slice", fused, zero, some, one), axis=1)
+
+    y = with_fused(y, graph.op("MatMul", graph.op("Unsqueeze", weights, one), x))
+    if size:
+        kept_size = with_fused(kept_size, graph.op("ReduceSum", graph.op("Mul", size, pruned), one, keepdims=1))
+    return named, y, kept_size

@@ -96,8 +96,6 @@ def graph_face(
     scores = graph.op("Squeeze", difference, graph.integers(2))
     if prefix:
         scores = graph.op("Concat", graph.constant(np.zeros((1, prefix), np.float32)), scores, axis=1)
-    if ours:
-        index, x, size = top_k_tokens.ours(graph, scores, count, tokens.x, prefix, size=tokens.size)
-        return x, index, size
-    index, x = top_k_tokens.stock(graph, scores, count, tokens.x, prefix)
-    return x, index, graph.op("GatherElements", tokens.size, index, axis=1) if tokens.size else ""
+    face = top_k_tokens.ours if ours else top_k_tokens.stock
+    index, x, size = face(graph, scores, count, tokens.x, prefix, size=tokens.size)
+    return x, index, size

@@ -27,9 +27,6 @@ def graph_face(
     graph: Graph, reduction: Reduction, config: ViTConfig, ours: bool, tokens: Tokens, qkv: str, scores: str, count: str
 ) -> tuple[str, str, str]:
     """The names of x, index and size. count: shape [1]."""
-    prefix = config.prefix_tokens
-    if ours:
-        index, x, size = top_k_tokens.ours(graph, scores, count, tokens.x, prefix, reduction.fuse, tokens.size)
-        return x, index, size
-    index, x = top_k_tokens.stock(graph, scores, count, tokens.x, prefix)
-    return x, index, graph.op("GatherElements", tokens.size, index, axis=1) if tokens.size else ""
+    face = top_k_tokens.ours if ours else top_k_tokens.stock
+    index, x, size = face(graph, scores, count, tokens.x, config.prefix_tokens, reduction.fuse, tokens.size)
+    return x, index, size
