@@ -126,11 +126,8 @@ class _Reader:
         for kind in ("Mul", "Add"):
             vector = next((i for i in node.input if i in graph.constants), None) if node is not None else None
             if node is not None and node.op_type == kind and vector and graph.constants[vector].size == self.width:
-                gamma, bias = (
-                    (graph.constants[vector].ravel(), bias)
-                    if kind == "Mul"
-                    else (gamma, graph.constants[vector].ravel())
-                )
+                values = graph.constants[vector].ravel()
+                gamma, bias = (values, bias) if kind == "Mul" else (gamma, values)
                 node = graph.producer.get(next(i for i in node.input if i != vector))
         weight = graph.constants.get(node.input[1]) if node is not None and node.op_type == "MatMul" else None
         if weight is None or weight.ndim != 2 or weight.shape[1] != self.width:
