@@ -179,5 +179,24 @@ def test_archive_with_half_a_branch_is_refused(factorised, images, gone, tmp_pat
     arrays = {n: v for n, v in arrays.items() if not n.endswith("num_batches_tracked")}
     del arrays[f"blocks.0.fc2.u.branches.1.{gone}"]
     np.savez(tmp_path / "w.npz", **arrays)
-    with pytest.raises(SourceError, match=r"blocks\.0\.fc2\.u: branch 1 lacks " + gone):
+    with pytest.raises(SourceError, match=r"\(blocks\.0\.fc2\.u: branch 1 lacks " + gone):
+        load_state(tmp_path / "w.npz", config)
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("fc2.u.branches.1.weight", np.zeros((6, 39), np.float32)),
+        ("fc2.u.branches.1.norm.bias", np.zeros(5, np.float32)),
+        ("fc2.v.branches.0.norm.weight", np.float32(1)),
+        ("fc2.v.bias", np.zeros(7, np.float32)),
+    ],
+)
+def test_archive_with_branches_of_other_shapes_is_refused(factorised, images, name, array, tmp_path):
+    """One sentence with the path, whichever array is wrong."""
+    config, state = factorised
+    arrays = {n: v.numpy() for n, v in branched(_model(config, state), 2, images).state_dict().items()}
+    arrays = {n: v for n, v in arrays.items() if not n.endswith("num_batches_tracked")}
+    np.savez(tmp_path / "w.npz", **arrays | {f"blocks.0.{name}": array})
+    with pytest.raises(SourceError, match=r"w\.npz: branches that do not fit together"):
         load_state(tmp_path / "w.npz", config)

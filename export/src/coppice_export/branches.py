@@ -60,6 +60,10 @@ def _affine(layer: str, number: str, branch: dict[str, np.ndarray]) -> tuple[np.
     )
     if lacking := sorted(needed - branch.keys()):
         raise ValueError(f"{layer}: branch {number} lacks {', '.join(lacking)}")
+    shapes = {branch[name].shape for name in needed}
+    shapes |= {branch["weight"].shape[:1]} if "weight" in branch else set()
+    if len(shapes) > 1 or len(min(shapes)) != 1:
+        raise ValueError(f"{layer}: branch {number} differs in its channels: {sorted(map(list, shapes))}")
     if "scale" in branch:
         factor, bias = branch["scale"], np.zeros_like(branch["scale"])
     else:

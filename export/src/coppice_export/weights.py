@@ -87,8 +87,8 @@ def fitted(arrays: dict[str, np.ndarray], config: ViTConfig, source: object, adv
     """
     try:
         arrays = merge_branches(arrays)
-    except ValueError as error:
-        raise SourceError(f"{source}: {error}. {advice}") from error
+    except (ValueError, IndexError) as error:  # numpy's own words for arrays of the wrong rank or shape
+        raise SourceError(f"{source}: branches that do not fit together ({error}). {advice}") from error
     arrays, expected = predictor.own_names(fold(arrays, config), config), expected_shapes(config)
     faults = [f"{name} is missing" for name in expected.keys() - arrays.keys()]
     faults += [f"{name} is not part of {config.name}" for name in arrays.keys() - expected.keys()]
