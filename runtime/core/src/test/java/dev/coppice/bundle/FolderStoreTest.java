@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -196,6 +197,7 @@ final class FolderStoreTest {
   }
 
   @Test
+  @Tag("build-machine") // a hundred installations, and nothing of the processor in them
   void shouldServeTheOldOrTheNewVersionAfterAPowerCutAtAnyChange() throws IOException {
     int changes = changes();
     assertThat(changes).isGreaterThan(10);
@@ -214,6 +216,7 @@ final class FolderStoreTest {
   }
 
   @Test
+  @Tag("build-machine") // a hundred installations, and nothing of the processor in them
   void shouldChangeNothingOnAFullDisk() throws IOException {
     int changes = changes();
     for (int full = 0; full < changes; full++) {
