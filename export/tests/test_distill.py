@@ -72,11 +72,11 @@ def test_dense_rung_begins_as_the_teacher(tuned):
     assert abs(first["divergence"]) < 1e-5
 
 
-def test_curve_has_a_row_for_each_epoch(tuned):
+def test_curve_has_a_row_for_each_epoch_and_the_result(tuned):
     """Two steps an epoch; agreement and top-1 in quarters, as four photographs are held out."""
     out, rows = tuned
     assert json.loads((out / "curve.json").read_text()) == rows
-    assert [row["step"] for row in rows] == [0, 2, 4, 6]
+    assert [row["step"] for row in rows] == [0, 2, 4, 6, 6]
     for row in rows:
         assert row["rungs"].keys() == {"full", "half", "lowest"}
         assert all(rung["agreement"] % 25 == rung["top1"] % 25 == 0 for rung in row["rungs"].values())
@@ -89,6 +89,15 @@ def test_what_comes_before_the_first_reduction_stays(tuned, plain, random_state)
     still = ("stem.", "cls_token", "pos_embed", "blocks.0.", "head.")
     assert not [name for name in moved if name.startswith(still)]
     assert {f"blocks.{b}.qkv.weight" for b in range(1, 5)} <= moved
+
+
+def test_result_lies_on_the_way_back_to_the_source(plain, random_state, photographs, tmp_path):
+    """With source_share 1 every array is the source's again; its own weights, not those of a sum: exact to rounding."""
+    recipe = dataclasses.replace(RECIPE, epochs=1, source_share=1.0)
+    fine_tune(*_models(plain, random_state), photographs, None, LADDER, tmp_path, recipe)
+    before, after = _state(plain, random_state), load_state(tmp_path / "weights.npz", plain)
+    for name, array in before.items():
+        np.testing.assert_allclose(after[name], array, rtol=0, atol=2**-23 * np.abs(array).max())
 
 
 class _PowerCut(Exception):

@@ -34,7 +34,8 @@ class Recipe:
     """Everything that decides the result besides the photographs, the models and the ladder; stored beside it.
 
     `held_out` photographs are never learned from. Of every other one, `views` random crops of at least `smallest_crop`
-    of its area are learned in turn, one an epoch. `average_decay`: of the average of the weights, which is the result.
+    of its area are learned in turn, one an epoch. `average_decay`: of the average of the weights. The result is that
+    average, moved back to the weights it came from by `source_share` of the way (Wortsman et al. 2022).
     `bfloat16`: the student computes with 8 significant bits; its weights, the loss and the teacher keep 24.
     """
 
@@ -49,6 +50,7 @@ class Recipe:
     warmup_steps: int = 50
     feature_weight: float = 1.0
     average_decay: float = 0.99
+    source_share: float = 0.4
     bfloat16: bool = True
 
 
@@ -90,7 +92,7 @@ def fine_tune(
     recipe: Recipe,
     checkpoint_steps: int = 50,
 ) -> list[dict]:
-    """Trains the student in place, which ends as the average of its weights; one row of the curve an epoch.
+    """Trains the student in place; the curve has a row before, one for each epoch, and one of the result.
 
     classes: (photographs), for the curve alone. Run again, it goes on from the last checkpoint in `out` and ends, on
     the same machine, in the same bytes.
@@ -109,6 +111,7 @@ def fine_tune(
     teacher.eval().requires_grad_(False)
     _freeze(student, unchanged_blocks(student, teacher))
     average = copy.deepcopy(student).eval()
+    source = [value.detach().clone() for value in student.parameters()]
     optimizer = torch.optim.AdamW(parameter_groups(student, recipe.weight_decay))
     parts = {"student": student, "average": average, "optimizer": optimizer}
     examine = Examination(
@@ -152,6 +155,10 @@ def fine_tune(
                 total = 0.0
             if number + 1 == per_epoch or (step + 1) % checkpoint_steps == 0:
                 folder.save(parts, step + 1, total, rows)
+    with torch.no_grad():
+        for value, came in zip(average.parameters(), source):
+            value.lerp_(came, recipe.source_share)
+    rows = [*rows, row(steps, None)]
     student.load_state_dict(average.state_dict())
-    folder.finish(student.eval())
+    folder.finish(student.eval(), rows)
     return rows

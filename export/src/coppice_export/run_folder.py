@@ -89,8 +89,9 @@ class RunFolder:
             part.load_state_dict(saved[name])
         return saved["step"], saved["total"], saved["rows"]
 
-    def finish(self, model: VisionTransformer) -> None:
+    def finish(self, model: VisionTransformer, rows: list[dict]) -> None:
         """`weights.npz` is what `convert` reads."""
+        (self.out / "curve.json").write_text(json.dumps(rows, indent=1) + "\n")
         state = {name: value.cpu().numpy() for name, value in model.state_dict().items() if value.is_floating_point()}
         np.savez(self.out / "weights.npz", **state)
 
