@@ -123,8 +123,8 @@ def _ratio(curve, config, state, keep) -> float:
 
 
 def test_predicts_what_a_run_takes(wide, measured):
-    """Within a factor of 1.6, which leaves room for a busy machine; docs/reference/latency-curve.md has the error of
-    a real model on a quiet one. A curve that forgets that a chain has six blocks is out by more."""
+    """Within a factor of 1.6, which leaves room for a busy machine. A curve that forgets that a chain has six blocks is
+    out by more."""
     state, curve = measured
     config = dataclasses.replace(wide, reductions=Reduction.at(1, 3, method="prune_merge", merge_share=1.0))
     assert 1 / 1.6 < _ratio(curve, config, state, (24, 12)) < 1.6

@@ -17,7 +17,7 @@ from coppice_export import divergence as measuring
 from coppice_export.__main__ import app
 from coppice_export.check import sample_images
 from coppice_export.checkpoint import SourceError
-from coppice_export.config import Attention, Conv, Preprocessing, Reduction, ViTConfig
+from coppice_export.config import VIT_TINY, Attention, Conv, Preprocessing, Reduction, ViTConfig
 from coppice_export.cost import model_macs
 from coppice_export.divergence import Divergence, judge, reference_of
 from coppice_export.schedule import Schedule, ScheduledRung, load_schedule, save_schedule
@@ -250,6 +250,14 @@ def test_refuses_what_is_no_schedule(config, tmp_path, spoil, said):
     path.write_text(json.dumps(content))
     with pytest.raises(SourceError, match=said):
         load_schedule(path)
+
+
+def test_the_schedule_in_the_repository_fits_its_model(root):
+    """Its multiply-adds are those of the cost model, and its rungs cost what their names say."""
+    schedule = load_schedule(root / "export" / "recipes" / "vit-tiny" / "schedule.json")
+    config = schedule.applied(VIT_TINY)
+    assert [rung.macs for rung in schedule.rungs] == [model_macs(config, rung.keep) for rung in schedule.rungs]
+    assert [f"cost-{round(100 * rung.cost)}" for rung in schedule.rungs[1:]] == [r.name for r in schedule.rungs[1:]]
 
 
 def test_refuses_another_models_schedule(config):
