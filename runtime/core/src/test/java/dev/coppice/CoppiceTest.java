@@ -5,12 +5,19 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.coppice.api.BundleException;
 import dev.coppice.api.Diagnostics;
+import dev.coppice.api.OpenOptions;
+import dev.coppice.api.Request;
+import dev.coppice.api.Result;
+import dev.coppice.api.Scheduler;
+import dev.coppice.api.SchedulerOptions;
 import dev.coppice.bundle.ShippedBundle;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -74,5 +81,15 @@ final class CoppiceTest {
     assertThatThrownBy(() -> Coppice.open(bundle)).isInstanceOf(BundleException.class)
         .hasMessageStartingWith("Bundle \"imagenette-mini\": ONNX Runtime refuses the model (")
         .hasMessageEndingWith("); export it again.").hasMessageNotContaining("\n").extracting("code").isEqualTo("bundle.model");
+  }
+
+  @Test
+  void shouldClassifyWithinADeadline() throws Exception {
+    try (Scheduler scheduler = Coppice.schedule(ShippedBundle.FOLDER, OpenOptions.defaults(), SchedulerOptions.defaults().withCalibrationRuns(3))) {
+      Request request = Request.within(Duration.ofMinutes(1)).withTop(1);
+      Result result = scheduler.submit(Coppice.image(ShippedBundle.golfBall()), request).get(1, TimeUnit.MINUTES);
+      assertThat(result.labels()).singleElement().satisfies(label -> assertThat(label.name()).isEqualTo("golf ball"));
+      assertThat(result.rung()).isPresent();
+    }
   }
 }

@@ -23,9 +23,11 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Requests with deadlines on the shipped bundle and the real engine. */
+@Tag("build-machine") // a scheduler measures its rungs first, for half a minute on an emulated core; CoppiceTest has one
 final class SchedulerTest {
 
   private static final Duration LONG = Duration.ofSeconds(60);
@@ -45,15 +47,6 @@ final class SchedulerTest {
     });
     begun.get(30, TimeUnit.SECONDS);
     return release;
-  }
-
-  @Test
-  void shouldClassifyWithinADeadline() throws Exception {
-    try (Scheduler scheduler = open(SchedulerOptions.defaults())) {
-      Result result = scheduler.submit(GOLF_BALL, Request.within(LONG).withTop(1)).get(30, TimeUnit.SECONDS);
-      assertThat(result.labels()).singleElement().satisfies(label -> assertThat(label.name()).isEqualTo("golf ball"));
-      assertThat(result.rung()).isPresent();
-    }
   }
 
   @Test
