@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 from PIL import Image
 
+from coppice_export.__main__ import main
 from coppice_export.bundle import BundleSpec, Rung
 from coppice_export.config import Attention, Conv, Preprocessing, Reduction, ViTConfig
 from coppice_export.weights import expected_shapes
@@ -88,6 +90,22 @@ def random_state() -> Callable[..., State]:
 @pytest.fixture(scope="session")
 def tiny_state(tiny) -> State:
     return _random_state(tiny)
+
+
+@pytest.fixture
+def call(monkeypatch, capsys) -> Callable[..., tuple[int, str]]:
+    """Runs the command line with these arguments; gives exit code and stderr."""
+    monkeypatch.setenv("COLUMNS", "400")
+
+    def run(*arguments) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["coppice-export", *map(str, arguments)])
+        try:
+            code = main()
+        except SystemExit as stop:
+            code = stop.code
+        return code, capsys.readouterr().err
+
+    return run
 
 
 @pytest.fixture(scope="session")

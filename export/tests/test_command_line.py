@@ -13,28 +13,17 @@ import numpy as np
 import pytest
 
 from coppice_export import config as config_module
-from coppice_export.__main__ import main
 
 FROM_PRESET = ("convert", "weights.npz", "--preset", "tiny", "--out", "bundle")
 
 
 @pytest.fixture
-def call(monkeypatch, capsys, tmp_path, tiny, tiny_state):
+def call(call, monkeypatch, tmp_path, tiny, tiny_state):
     """Runs the command line in a folder with `weights.npz` of the preset `tiny`; gives exit code and stderr."""
     monkeypatch.setitem(config_module.PRESETS, "tiny", tiny)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "400")
     np.savez("weights.npz", **tiny_state)
-
-    def run(*arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["coppice-export", *arguments])
-        try:
-            code = main()
-        except SystemExit as stop:
-            code = stop.code
-        return code, capsys.readouterr().err
-
-    return run
+    return call
 
 
 @pytest.fixture

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from coppice_export.__main__ import main
 from coppice_export.bundle import write_bundle
 from coppice_export.bundle_files import read_bundle
 from coppice_export.check import session
@@ -35,21 +33,6 @@ def photographs(tmp_path_factory):
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (40, 50, 3), np.uint8)).save(path)
     return folder
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "400")
-
-    def run(*arguments) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["coppice-export", *map(str, arguments)])
-        try:
-            code = main()
-        except SystemExit as stop:
-            code = stop.code
-        return code, capsys.readouterr().err
-
-    return run
 
 
 def test_answers_are_those_of_the_graph(bundle, photographs):

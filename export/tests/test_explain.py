@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from coppice_export.__main__ import main
 from coppice_export.bundle import write_bundle
 from coppice_export.bundle_files import read_bundle
 from coppice_export.check import session
@@ -69,20 +67,10 @@ def test_square_is_what_the_model_sees(pixels):
 
 
 @pytest.fixture
-def call(monkeypatch, capsys, tmp_path, pixels):
-    monkeypatch.setenv("COLUMNS", "400")
+def call(call, monkeypatch, tmp_path, pixels):
     monkeypatch.chdir(tmp_path)
     Image.fromarray(pixels).save(tmp_path / "dog.png")
-
-    def run(*arguments) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["coppice-export", *map(str, arguments)])
-        try:
-            code = main()
-        except SystemExit as stop:
-            code = stop.code
-        return code, capsys.readouterr().err
-
-    return run
+    return call
 
 
 def test_command_writes_one_row_for_each_rung(call, bundle, tmp_path):

@@ -15,7 +15,6 @@ import pytest
 from onnx import numpy_helper
 from PIL import Image
 
-from coppice_export.__main__ import main
 from coppice_export.bundle import write_bundle
 from coppice_export.bundle_files import read_bundle
 from coppice_export.check import ops_library, sample_images, session
@@ -184,19 +183,9 @@ def source(tiny, tiny_state, tiny_spec, tmp_path_factory):
 
 
 @pytest.fixture
-def call(monkeypatch, capsys, tmp_path):
-    monkeypatch.setenv("COLUMNS", "400")
+def call(call, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["coppice-export", *map(str, arguments)])
-        try:
-            code = main()
-        except SystemExit as stop:
-            code = stop.code
-        return code, capsys.readouterr().err
-
-    return run
+    return call
 
 
 @pytest.mark.parametrize("precision", ["int8-dynamic", "int8-static", "float16", "float16-compute"])

@@ -6,11 +6,9 @@ import base64
 import hashlib
 import json
 import subprocess
-import sys
 
 import pytest
 
-from coppice_export.__main__ import main
 from coppice_export.bundle import write_bundle
 from coppice_export.bundle_files import read_bundle
 
@@ -30,21 +28,6 @@ def _key(folder, name: str, curve: str = "prime256v1"):
 def bundle(tiny, tiny_state, tiny_spec, tmp_path):
     write_bundle(tmp_path / "tiny", tiny, tiny_state, tiny_spec)
     return tmp_path / "tiny"
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "400")
-
-    def run(*arguments) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["coppice-export", *map(str, arguments)])
-        try:
-            code = main()
-        except SystemExit as stop:
-            code = stop.code
-        return code, capsys.readouterr().err
-
-    return run
 
 
 @pytest.fixture

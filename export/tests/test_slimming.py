@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,6 @@ import torch
 from PIL import Image
 
 from coppice_export import config as config_module
-from coppice_export.__main__ import main
 from coppice_export.check import sample_images, session
 from coppice_export.config import VIT_TINY, Attention
 from coppice_export.cost import block_macs, model_macs
@@ -107,27 +105,17 @@ def test_slimming_of_another_shape_is_refused(small, slimming, random_state):
 
 
 @pytest.fixture
-def call(monkeypatch, capsys, tmp_path, small):
+def call(call, monkeypatch, tmp_path, small):
     """Runs the command line in a folder with weights of the preset `small` and eight photographs."""
     monkeypatch.setitem(config_module.PRESETS, "small", small[0])
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "400")
     np.savez("source.npz", **small[1])
     rng = np.random.default_rng(0)
     for number in range(8):
         path = Path("photographs") / "label 0" / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (40, 50, 3), np.uint8)).save(path)
-
-    def run(*arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["coppice-export", *arguments])
-        try:
-            code = main()
-        except SystemExit as stop:
-            code = stop.code
-        return code, capsys.readouterr().err
-
-    return run
+    return call
 
 
 SLIM = ("slim", "source.npz", "--preset", "small", "--photographs", "photographs", "--out", "slim", "--epochs", "1")
