@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from .bundle import Rung
 from .checkpoint import SourceError
 from .examination import Examination
-from .optimizer import learning_rate, parameter_groups, progress_bar, update_average
+from .optimizer import descend, learning_rate, parameter_groups, progress_bar, update_average
 from .photographs import Photograph
 from .reference import VisionTransformer
 from .run_folder import RunFolder
@@ -141,12 +141,8 @@ def fine_tune(
             loss = distillation_loss(feature, goal, teacher.head, recipe.feature_weight)
             if not loss.isfinite():
                 raise SourceError(f"{out}: the loss of step {step + 1} is {loss.item()}; begin anew at a lower rate.")
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(step, steps, recipe.learning_rate, recipe.warmup_steps)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(student.parameters(), 1.0)
-            optimizer.step()
+            rate = learning_rate(step, steps, recipe.learning_rate, recipe.warmup_steps)
+            descend(loss, student, optimizer, rate)
             update_average(average, student, step, recipe.average_decay)
             total += loss.item()
             progress.update(task, advance=1, note=f"epoch {epoch + 1} rung {rung.name} loss {loss.item():.3f}")

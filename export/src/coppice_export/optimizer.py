@@ -1,4 +1,4 @@
-"""What every training here shares: weight decay by kind, the learning rate's course, averaged weights, checkpoints."""
+"""What every training here shares: weight decay by kind, the learning rate, a step, averaged weights, checkpoints."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import nn
+from torch import Tensor, nn
 
-__all__ = ["learning_rate", "parameter_groups", "progress_bar", "save_checkpoint", "update_average"]
+__all__ = ["descend", "learning_rate", "parameter_groups", "progress_bar", "save_checkpoint", "update_average"]
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
@@ -26,6 +26,16 @@ def learning_rate(step: int, steps: int, peak: float, warmup_steps: int) -> floa
     if step < warmup_steps:
         return peak * (step + 1) / warmup_steps
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / max(1, steps - warmup_steps)))
+
+
+def descend(loss: Tensor, model: nn.Module, optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """One step down the loss at this learning rate, by gradients whose norm is cut off at 1."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
 
 
 def update_average(average: nn.Module, model: nn.Module, step: int, decay: float) -> None:

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from .config import VIT_TINY, ViTConfig
 from .labels import IMAGENETTE
-from .optimizer import learning_rate, parameter_groups, progress_bar, save_checkpoint, update_average
+from .optimizer import descend, learning_rate, parameter_groups, progress_bar, save_checkpoint, update_average
 from .photographs import class_numbers, find_photographs
 from .plots import draw_epochs
 from .preprocess import preprocess
@@ -184,12 +184,8 @@ def train(prepared: Path, validation: Path, out: Path, config: ViTConfig, recipe
                 loss = F.cross_entropy(logits, truth, label_smoothing=recipe.label_smoothing)
                 loss = loss + recipe.teacher_weight * F.cross_entropy(taught, opinion)
                 step = epoch * per_epoch + number
-                for group in optimizer.param_groups:
-                    group["lr"] = learning_rate(step, steps, recipe.learning_rate, recipe.warmup_steps)
-                optimizer.zero_grad()
-                loss.backward()
-                nn.utils.clip_grad_norm_(student.parameters(), 1.0)
-                optimizer.step()
+                rate = learning_rate(step, steps, recipe.learning_rate, recipe.warmup_steps)
+                descend(loss, student, optimizer, rate)
                 update_average(average, student, step, recipe.average_decay)
                 total += loss.item()
                 progress.update(task, advance=1, note=f"epoch {epoch + 1} loss {loss.item():.3f}")
