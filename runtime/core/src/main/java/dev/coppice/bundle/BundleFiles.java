@@ -26,6 +26,7 @@ final class BundleFiles {
   private static final int MOST_FILES = 1000;
 
   private final Path folder;
+  private byte[] manifest; // once it has been read
 
   /** folder may be a link that is set anew while it is read: what it means now is read. */
   BundleFiles(Path folder) {
@@ -46,11 +47,13 @@ final class BundleFiles {
   }
 
   byte[] manifest() {
-    Path file = folder.resolve(MANIFEST);
-    if (!Files.isDirectory(folder)) {
-      throw new BundleException("missing", folder + ": no such bundle folder; give a folder that holds " + MANIFEST + ".");
+    if (manifest == null) {
+      if (!Files.isDirectory(folder)) {
+        throw new BundleException("missing", folder + ": no such bundle folder; give a folder that holds " + MANIFEST + ".");
+      }
+      manifest = read(folder.resolve(MANIFEST), MOST_MANIFEST_BYTES);
     }
-    return read(file, MOST_MANIFEST_BYTES);
+    return manifest;
   }
 
   /** The signature; empty without one. */

@@ -1,7 +1,6 @@
 package dev.coppice.bundle;
 
 import dev.coppice.api.BundleException;
-import dev.coppice.api.BundleInfo;
 import dev.coppice.api.BundleStore;
 import dev.coppice.api.InstalledBundle;
 import dev.coppice.api.NativeException;
@@ -13,8 +12,10 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Consumer;
 
 /** A store in a folder; docs/reference/bundle.md shows its files. */
@@ -77,8 +78,9 @@ public final class FolderStore implements BundleStore {
         }
         disk.write(file, files.verified(name, manifest));
       }
-      if (files.signature().isPresent()) {
-        disk.write(to.resolve(BundleFiles.SIGNATURE), files.signature().get());
+      Optional<byte[]> signature = files.signature();
+      if (signature.isPresent()) {
+        disk.write(to.resolve(BundleFiles.SIGNATURE), signature.get());
       }
       disk.write(to.resolve(BundleFiles.MANIFEST), files.manifest());
       disk.sync(to);
@@ -118,6 +120,7 @@ public final class FolderStore implements BundleStore {
     try {
       for (Path home : entries(root)) {
         for (Path version : versions(home)) {
+          Bundle.read(version); // a damaged one is said, not listed
           all.add(found(home, version));
         }
       }
@@ -131,9 +134,10 @@ public final class FolderStore implements BundleStore {
   public int collect(String name) {
     return change(name, false, home -> {
       disk.delete(home.resolve(UNFINISHED));
+      List<Path> needed = Arrays.asList(target(home, CURRENT), target(home, PREVIOUS)); // null where there is none
       int deleted = 0;
       for (Path version : versions(home)) {
-        if (!version.equals(target(home, CURRENT)) && !version.equals(target(home, PREVIOUS))) {
+        if (!needed.contains(version)) {
           // Under another name first: half a version must not be taken for a whole one.
           disk.rename(version, home.resolve(UNFINISHED));
           disk.delete(home.resolve(UNFINISHED));
@@ -211,8 +215,9 @@ public final class FolderStore implements BundleStore {
     return found;
   }
 
+  /** What a version's manifest says; its files have been verified by who asks. */
   private static InstalledBundle found(Path home, Path version) {
-    BundleInfo info = Bundle.read(version).info();
-    return new InstalledBundle(info.name(), info.version(), version, version.equals(target(home, CURRENT)), version.equals(target(home, PREVIOUS)));
+    Manifest manifest = new BundleFiles(version).verifiedManifest();
+    return new InstalledBundle(manifest.name(), manifest.version(), version, version.equals(target(home, CURRENT)), version.equals(target(home, PREVIOUS)));
   }
 }

@@ -136,7 +136,7 @@ public final class Dispatcher implements Scheduler {
   private void serve(Work work) {
     long now = System.nanoTime();
     double room = queue.room(now, work.deadlineNanos, leastNanos) - besideNanos;
-    int place = controller.choose(now, (long) room, clockRatio, sensors.celsius(), work.fastest);
+    int place = controller.choose(now, (long) room, clockRatio, controller.mindsHeat() ? sensors.celsius() : Double.NaN, work.fastest);
     leastNanos = controller.leastNanos(clockRatio) + besideNanos;
     if (place == BudgetController.NONE) {
       work.future.completeExceptionally(new DeadlineException(room > 0 ? "late" : "passed", String.format(

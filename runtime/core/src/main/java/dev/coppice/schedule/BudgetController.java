@@ -73,6 +73,11 @@ public final class BudgetController {
     return steps[place].rung();
   }
 
+  /** Whether the temperature counts: without a throttle point nobody need read it. */
+  public boolean mindsHeat() {
+    return !Double.isNaN(throttleCelsius);
+  }
+
   /** The last place of at least this accuracy, or {@link #NONE}. */
   public int fastest(double minAccuracy) {
     int place = steps.length - 1;
@@ -156,15 +161,17 @@ public final class BudgetController {
   /** The time that a run takes with the allowed certainty, in nanoseconds. */
   private double predict(int place, double clockRatio) {
     LatencyLadder.Step step = steps[place];
-    double clock = clockRatio > 0 && clockRatio < Double.POSITIVE_INFINITY ? clockRatio : 1;
     double sigma = Math.max(slowdown.sigma(), step.spreadNanos() / step.meanNanos());
-    return step.meanNanos() * clock * slowdown.factor() * Math.exp(quantile * sigma);
+    return step.meanNanos() * known(clockRatio) * slowdown.factor() * Math.exp(quantile * sigma);
+  }
+
+  private static double known(double clockRatio) {
+    return clockRatio > 0 && clockRatio < Double.POSITIVE_INFINITY ? clockRatio : 1;
   }
 
   /** Tells how long a run took. */
   public void ran(int place, long nowNanos, long runNanos, double clockRatio) {
-    double clock = clockRatio > 0 && clockRatio < Double.POSITIVE_INFINITY ? clockRatio : 1;
-    slowdown.observe(runNanos / (steps[place].meanNanos() * clock));
+    slowdown.observe(runNanos / (steps[place].meanNanos() * known(clockRatio)));
     observedNanos = nowNanos;
   }
 
