@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnx
-from onnxruntime.quantization import QuantType, quantize_dynamic
-from onnxruntime.transformers import optimizer
 
 from coppice_export.check import sample_images, session
 from coppice_export.config import MINI, VIT_TINY, Attention, Preprocessing, ViTConfig
@@ -21,12 +17,14 @@ from coppice_export.model import build_model
 from coppice_export.quantize import int8_dynamic
 from coppice_export.weights import expected_shapes, load_state
 from report import ROOT, Contest, run
+from rivals import quantised, stock_graph
 
 NOTES = {
     "stock": "the same function, same tokens kept, in stock operators: com.microsoft.Attention and MultiHeadAttention, "
     "TopK and Gather, linear attention by MatMul",
     "stock, fused": "that graph after onnxruntime.transformers.optimizer, model_type vit",
-    "stock int8": "the stock graph after ONNX Runtime's dynamic quantisation; ours is that of coppice-export",
+    "stock int8": "the stock graph after ONNX Runtime's dynamic quantisation, convolutions in float32; ours is that of "
+    "coppice-export",
     "stock, fused, all tokens": "that graph without token reduction: what a user has today",
 }
 State = dict[str, np.ndarray]
@@ -48,15 +46,6 @@ def _vit_tiny() -> tuple[State, str]:
     return _random_state(VIT_TINY), f"random weights, as COPPICE_DATA has no {path.name}"
 
 
-def _stock(config: ViTConfig, state: State, fused: bool) -> bytes:
-    model = build_model(config, state, "stock")
-    if fused:
-        model = optimizer.optimize_model(
-            model, model_type="vit", num_heads=config.heads, hidden_size=config.width, opt_level=0
-        ).model
-    return model.SerializeToString()
-
-
 def _require_same_logits(graphs: dict[str, bytes], feeds: State) -> None:
     """A rival that computes something else would be no rival."""
     logits = {name: session(graph).run(["logits"], feeds)[0] for name, graph in graphs.items()}
@@ -68,8 +57,8 @@ def _require_same_logits(graphs: dict[str, bytes], feeds: State) -> None:
 def _contests(config: ViTConfig, state: State, ours: bytes, keeps: dict[str, tuple[int, ...]]) -> list[Contest]:
     image = {"image": sample_images(config, 1)[0]}
     dense = replace(config, reductions=())
-    stock, fused = _stock(config, state, fused=False), _stock(config, state, fused=True)
-    today = _stock(dense, state, fused=True), image
+    stock, fused = stock_graph(config, state), stock_graph(config, state, fused=True)
+    today = stock_graph(dense, state, fused=True), image
     size = config.preprocessing.crop
     found = []
     for name, keep in keeps.items():
@@ -79,25 +68,16 @@ def _contests(config: ViTConfig, state: State, ours: bytes, keeps: dict[str, tup
         shape = f"{size}x{size} tokens {' '.join(map(str, keep))}"
         found.append(Contest(f"{config.name} {name}", shape, (ours, feeds), rivals))
     plain = build_model(dense, state).SerializeToString(), image
-    rivals = {"stock": (_stock(dense, state, fused=False), image), "stock, fused": today}
+    rivals = {"stock": (stock_graph(dense, state), image), "stock, fused": today}
     return [*found, Contest(f"{config.name} without reduction", f"{size}x{size}", plain, rivals)]
-
-
-def _int8(model: bytes) -> bytes:
-    """The model as ONNX Runtime's own dynamic quantiser leaves it."""
-    options = {"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT}
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "int8.onnx"
-        quantize_dynamic(onnx.load_from_string(model), out, weight_type=QuantType.QInt8, extra_options=options)
-        return out.read_bytes()
 
 
 def _quantised(config: ViTConfig, state: State, name: str, keep: tuple[int, ...]) -> Contest:
     image = {"image": sample_images(config, 1)[0]}
     feeds = image | {"keep": np.array(keep, np.int64)}
-    dense = _stock(replace(config, reductions=()), state, fused=False)
-    rivals = {"stock int8": (_int8(_stock(config, state, fused=False)), feeds)}
-    rivals |= {"stock int8, all tokens": (_int8(dense), image), "stock, all tokens": (dense, image)}
+    dense = stock_graph(replace(config, reductions=()), state)
+    rivals = {"stock int8": (quantised(stock_graph(config, state)), feeds)}
+    rivals |= {"stock int8, all tokens": (quantised(dense), image), "stock, all tokens": (dense, image)}
     ours = int8_dynamic(build_model(config, state), [OUTLIER]).SerializeToString(), feeds
     return Contest(f"{config.name} int8 {name}", f"224x224 tokens {' '.join(map(str, keep))}", ours, rivals)
 
@@ -110,9 +90,9 @@ def _high_resolution() -> Contest:
     linear = replace(softmax, attention=(Attention("linear", "relu"),) * softmax.depth)
     state = _random_state(softmax)
     image = {"image": sample_images(softmax, 1)[0]}
-    rivals = {"stock, fused, softmax": (_stock(softmax, state, fused=True), image)}
-    rivals["stock, softmax"] = _stock(softmax, state, fused=False), image
-    rivals["stock, fused, linear"] = _stock(linear, state, fused=True), image
+    rivals = {"stock, fused, softmax": (stock_graph(softmax, state, fused=True), image)}
+    rivals["stock, softmax"] = stock_graph(softmax, state), image
+    rivals["stock, fused, linear"] = stock_graph(linear, state, fused=True), image
     ours = build_model(linear, state).SerializeToString(), image
     return Contest("vit-tiny 512 px, linear attention", f"512x512 tokens {softmax.tokens}", ours, rivals)
 
