@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..bundle import BundleSpec, Rung, write_bundle
+from ..bundle import BundleSpec, Rung, validate, write_bundle
 from ..checkpoint import SourceError
 from ..config import Attention, Reduction, ViTConfig
 from ..cost import model_macs
@@ -21,6 +21,7 @@ from ..methods import presets, schedules
 from ..schedule import load_schedule
 from ..slimming import read_slimming, slimmed
 from ..sources import open_source
+from .compaction import Compaction
 from .options import PresetName, named_rung, numbers
 from .options import preset as known_preset
 
@@ -77,6 +78,16 @@ def convert(
     ] = None,
     default: Annotated[str, typer.Option(help="The rung used when nobody asks for another.")] = "full",
     fuse_pruned: Annotated[bool, typer.Option(help="Keep one token for the pruned ones (EViT).")] = False,
+    hallucinate: Annotated[
+        int,
+        typer.Option(min=0, help="Heads that compute attention maps; the others' are made of these (hMHSA)."),
+    ] = 0,
+    dw_kernel: Annotated[int, typer.Option(help="--hallucinate: edge of the convolution over maps: 0, 1 or 3.")] = 0,
+    ffn_rank: Annotated[int, typer.Option(min=0, help="Rank of the second MLP matrix as two factors (cFFN).")] = 0,
+    photographs: Annotated[
+        Path | None, typer.Option(help="--hallucinate, --ffn-rank: tar or folder of photographs to fit to.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=2, help="Photographs to fit to, spread over the folders.")] = 64,
     name: Annotated[
         str | None, typer.Option(help="The bundle's name; the preset's or the source's if left out.")
     ] = None,
@@ -102,6 +113,7 @@ def convert(
         raise typer.BadParameter("--schedule replaces --reduce-at, --fuse-pruned, --method and --rung")
     if slimming and (reduce_at is not None or fuse_pruned or method or schedule or rung):
         raise typer.BadParameter("--slimming replaces --reduce-at, --fuse-pruned, --method, --schedule and --rung")
+    compaction = Compaction(hallucinate, dw_kernel, ffn_rank, photographs, count)
     searched = load_schedule(schedule) if schedule else None
 
     def adapt(config: ViTConfig) -> ViTConfig:
@@ -128,7 +140,9 @@ def convert(
     text, terms = card.read_text(encoding="utf-8") if card else "", _licence(licence)
     names = names or labels_for(config.classes)
     spec = BundleSpec(name or config.name, version, names, tuple(rungs), default if rungs else "", data, text, terms)
-    report = write_bundle(out, config, opened.state, spec, overwrite)
+    validate(out, config, spec, overwrite)
+    config, state = compaction.applied(config, opened.state, console)
+    report = write_bundle(out, config, state, spec, overwrite)
     table = Table("rung", "tokens kept", "multiply-adds", f"largest difference to {report.reference}")
     for r in rungs:
         table.add_row(

@@ -6,6 +6,7 @@ Xu et al. 2023 (arXiv 2306.10875), of which only the abstract is known to us: y 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -28,6 +29,7 @@ def factorise(
     rank: int = 0,
     blocks: tuple[int, ...] | None = None,
     ridge: float = RIDGE,
+    advance: Callable[[], None] = lambda: None,
 ) -> tuple[ViTConfig, dict[str, np.ndarray]]:
     """fc2 of `blocks` (all, if left out) with `rank` (half the width, if 0); from trained weights.
 
@@ -57,6 +59,7 @@ def factorise(
             block = block_of(compact, number, arrays)
         if streams:
             streams.advance(number, block)
+        advance()
     return compact, state
 
 

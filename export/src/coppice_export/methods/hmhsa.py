@@ -6,6 +6,7 @@ Xu et al. 2023 (arXiv 2306.10875), of which only the abstract is known to us; th
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
 
@@ -29,6 +30,7 @@ def hallucinate(
     form: Attention | None = None,
     blocks: tuple[int, ...] | None = None,
     ridge: float = RIDGE,
+    advance: Callable[[], None] = lambda: None,
 ) -> tuple[ViTConfig, dict[str, np.ndarray]]:
     """Softmax `blocks` (all but the last, if left out) with attention of this form, fitted to trained heads.
 
@@ -58,6 +60,7 @@ def hallucinate(
             block = block_of(compact, number, arrays)
             state |= {f"{prefix}{name}": array for name, array in arrays.items()}
         streams.advance(number, block)
+        advance()
     return compact, state
 
 

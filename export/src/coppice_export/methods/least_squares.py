@@ -84,9 +84,9 @@ class Streams:
 
 
 def block_of(config: ViTConfig, number: int, arrays: dict[str, np.ndarray]) -> Block:
-    """One block alone, whose arrays go without the block's name."""
+    """One block alone, whose arrays go without the block's name; those of a reduction are not its own."""
     block = Block(replace(config, reductions=()), number).eval().requires_grad_(False)
-    block.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    block.load_state_dict({name: torch.from_numpy(arrays[name]) for name in block.state_dict()})
     return block
 
 
