@@ -6,5 +6,6 @@ module dev.coppice.core {
   requires com.fasterxml.jackson.core; // the bundle's manifest, read as a stream
   requires com.microsoft.onnxruntime; // package ort only
   requires java.desktop; // ImageIO, package image only
+  requires jdk.jfr; // flight recordings, package pipeline only
   requires org.slf4j;
 }

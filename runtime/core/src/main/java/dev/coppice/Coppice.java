@@ -56,7 +56,7 @@ public final class Coppice {
   public static Classifier open(Path bundle, OpenOptions options) {
     Objects.requireNonNull(options, "options");
     Bundle verified = Bundle.read(Objects.requireNonNull(bundle, "bundle"));
-    return new Pipeline(verified, engine(verified, options), options.closeLimit());
+    return new Pipeline(verified, engine(verified, options), options);
   }
 
   /**
@@ -82,7 +82,7 @@ public final class Coppice {
       engine.close();
       throw e;
     }
-    return new Dispatcher(new Pipeline(verified, engine, options.closeLimit()), controller, rungs, new Sensors(ROOT), schedulerOptions);
+    return new Dispatcher(new Pipeline(verified, engine, options), controller, rungs, new Sensors(ROOT), schedulerOptions);
   }
 
   /** The installed bundles in this folder, which is made when the first one is installed. */

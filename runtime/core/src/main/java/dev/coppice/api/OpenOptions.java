@@ -1,19 +1,22 @@
 package dev.coppice.api;
 
 import java.time.Duration;
+import java.util.Objects;
 
 /**
  * Choices for the life of a classifier.
  *
  * @param threads that compute one run together, 1..64
  * @param closeLimit how long closing waits for a run in progress before it ends it, 0 to a day
+ * @param metrics told of every run and refusal
  */
-public record OpenOptions(int threads, Duration closeLimit) {
+public record OpenOptions(int threads, Duration closeLimit, MetricsListener metrics) {
 
   private static final Duration LONGEST = Duration.ofDays(1);
 
-  /** Checks the range. */
+  /** Checks the ranges. */
   public OpenOptions {
+    Objects.requireNonNull(metrics, "metrics");
     if (threads < 1 || threads > 64) {
       throw new IllegalArgumentException("threads must be 1..64: " + threads);
     }
@@ -22,18 +25,23 @@ public record OpenOptions(int threads, Duration closeLimit) {
     }
   }
 
-  /** As many threads as processors, at most 4: more seldom help a model this small; closing waits 10 s. */
+  /** As many threads as processors, at most 4: more seldom help a model this small; closing waits 10 s; nobody listens. */
   public static OpenOptions defaults() {
-    return new OpenOptions(Math.min(4, Runtime.getRuntime().availableProcessors()), Duration.ofSeconds(10));
+    return new OpenOptions(Math.min(4, Runtime.getRuntime().availableProcessors()), Duration.ofSeconds(10), MetricsListener.NONE);
   }
 
   /** The same with another thread count. */
   public OpenOptions withThreads(int newThreads) {
-    return new OpenOptions(newThreads, closeLimit);
+    return new OpenOptions(newThreads, closeLimit, metrics);
   }
 
   /** The same with another limit of closing. */
   public OpenOptions withCloseLimit(Duration newCloseLimit) {
-    return new OpenOptions(threads, newCloseLimit);
+    return new OpenOptions(threads, newCloseLimit, metrics);
+  }
+
+  /** The same with another listener. */
+  public OpenOptions withMetrics(MetricsListener newMetrics) {
+    return new OpenOptions(threads, closeLimit, newMetrics);
   }
 }

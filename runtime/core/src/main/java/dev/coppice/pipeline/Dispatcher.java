@@ -1,6 +1,7 @@
 package dev.coppice.pipeline;
 
 import dev.coppice.api.BundleInfo;
+import dev.coppice.api.CoppiceException;
 import dev.coppice.api.DeadlineException;
 import dev.coppice.api.Image;
 import dev.coppice.api.Keep;
@@ -18,20 +19,17 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /** One thread that takes the most urgent request, asks the controller for a rung, and runs it. */
 public final class Dispatcher implements Scheduler {
 
-  private static final Logger LOG = LoggerFactory.getLogger(Dispatcher.class);
-
   /** Share of a new observation in the mean of what goes on beside the run. */
   private static final double LEARNING = 0.1;
 
-  private record Work(Image image, Request request, int fastest, long deadlineNanos, CompletableFuture<Result> future) {}
+  private record Work(Image image, Request request, int fastest, long submittedNanos, long deadlineNanos, CompletableFuture<Result> future) {}
 
   private final Pipeline pipeline;
+  private final Telemetry telemetry;
   private final BudgetController controller;
   private final List<Rung> rungs;
   private final List<Optional<Keep>> keeps;
@@ -52,6 +50,7 @@ public final class Dispatcher implements Scheduler {
   /** Takes over the pipeline and the sensors and closes them. rungs: those the controller was made for. */
   public Dispatcher(Pipeline pipeline, BudgetController controller, List<Rung> rungs, Sensors sensors, SchedulerOptions options) {
     this.pipeline = pipeline;
+    this.telemetry = pipeline.telemetry();
     this.controller = controller;
     this.rungs = List.copyOf(rungs);
     boolean named = !pipeline.bundle().ladder().isEmpty();
@@ -83,25 +82,29 @@ public final class Dispatcher implements Scheduler {
     double before = Math.max(0, busyUntilNanos - now) + leastNanos * queue.ahead(lane, deadline);
     double ready = before + leastNanos;
     if (before > 0 && ready > deadline - now) { // with nothing before it, the controller may have to find out
-      throw new DeadlineException("backlog", String.format("Bundle \"%s\": what waits already leaves no time for a request within %.1f ms: expected at the earliest in %.1f ms; "
-          + "ask for less at once or allow more time.", bundle().name(), request.deadline().toNanos() / 1e6, ready / 1e6));
+      throw telemetry.refused(new DeadlineException("backlog", String.format("Bundle \"%s\": what waits already leaves no time for a request within %.1f ms: expected at the earliest in %.1f ms; "
+          + "ask for less at once or allow more time.", bundle().name(), request.deadline().toNanos() / 1e6, ready / 1e6)));
     }
-    Work work = new Work(image, request, fastest, deadline, new CompletableFuture<>());
+    Work work = new Work(image, request, fastest, now, deadline, new CompletableFuture<>());
     switch (queue.offer(work, lane, deadline, this::supersede)) {
       case CLOSED -> throw closed();
-      case FULL -> throw new OverloadException("full", "Bundle \"" + bundle().name() + "\": expected room in the queue, found " + queue.size()
-          + " requests waiting; ask later, or open the scheduler with a larger capacity.");
+      case FULL -> throw telemetry.refused(new OverloadException("full", "Bundle \"" + bundle().name() + "\": expected room in the queue, found " + queue.size()
+          + " requests waiting; ask later, or open the scheduler with a larger capacity."));
       case TAKEN -> work.future.whenComplete((result, failure) -> forget(work));
       default -> throw new AssertionError("an offer has three ends");
     }
+    telemetry.queued(queue.size());
     return work.future;
   }
 
   /** Takes work that nobody waits for any more out of the queue, or ends its run. */
   private void forget(Work work) {
-    queue.remove(work);
+    if (queue.remove(work)) {
+      telemetry.queued(queue.size());
+    }
     synchronized (turn) {
       if (running == work) {
+        telemetry.cancelled();
         pipeline.terminate();
       }
     }
@@ -114,7 +117,8 @@ public final class Dispatcher implements Scheduler {
   }
 
   private void supersede(Work old) {
-    old.future.completeExceptionally(new OverloadException("superseded", "Bundle \"" + bundle().name() + "\": a newer request took the place of this one."));
+    old.future.completeExceptionally(telemetry.refused(
+        new OverloadException("superseded", "Bundle \"" + bundle().name() + "\": a newer request took the place of this one.")));
   }
 
   private IllegalStateException closed() {
@@ -124,6 +128,7 @@ public final class Dispatcher implements Scheduler {
   private void work() {
     try {
       for (Optional<Work> next = queue.take(); next.isPresent(); next = queue.take()) {
+        telemetry.queued(queue.size());
         if (!next.get().future.isDone()) {
           serve(next.get());
         }
@@ -136,24 +141,27 @@ public final class Dispatcher implements Scheduler {
   private void serve(Work work) {
     long now = System.nanoTime();
     double room = queue.room(now, work.deadlineNanos, leastNanos) - besideNanos;
-    int place = controller.choose(now, (long) room, clockRatio, controller.mindsHeat() ? sensors.celsius() : Double.NaN, work.fastest);
+    double celsius = controller.mindsHeat() || telemetry.mindsHeat() ? sensors.celsius() : Double.NaN;
+    int place = controller.choose(now, (long) room, clockRatio, celsius, work.fastest);
+    telemetry.heat(controller.closesRungs(celsius), celsius);
     leastNanos = controller.leastNanos(clockRatio) + besideNanos;
     if (place == BudgetController.NONE) {
-      work.future.completeExceptionally(new DeadlineException(room > 0 ? "late" : "passed", String.format(
+      work.future.completeExceptionally(telemetry.refused(new DeadlineException(room > 0 ? "late" : "passed", String.format(
           "Bundle \"%s\": a run was expected to take %.1f ms, found %.1f ms left of %.1f; nothing was run.", bundle().name(), controller.predictedNanos() / 1e6,
-          Math.max(0, room) / 1e6, work.request.deadline().toNanos() / 1e6)));
+          Math.max(0, room) / 1e6, work.request.deadline().toNanos() / 1e6))));
       return;
     }
     if (place != lastPlace) {
-      LOG.debug("bundle {}: rung {} (slow-down {}, clock {})", bundle().name(), rungs.get(controller.rung(place)).name(), controller.slowdown(), 1 / clockRatio);
+      telemetry.rung(rungs.get(controller.rung(place)).name(), controller.slowdown(), clockRatio);
       lastPlace = place;
     }
     busyUntilNanos = now + (long) (controller.predictedNanos() + besideNanos);
     try {
       Result result;
+      InferenceEvent event = telemetry.begin();
       setRunning(work);
       try {
-        result = pipeline.classify(work.image, new RunOptions(keeps.get(controller.rung(place)), work.request.top()));
+        result = pipeline.run(work.image, new RunOptions(keeps.get(controller.rung(place)), work.request.top()));
       } finally {
         setRunning(null);
         busyUntilNanos = System.nanoTime();
@@ -162,9 +170,12 @@ public final class Dispatcher implements Scheduler {
       clockRatio = sensors.clockRatio();
       controller.ran(place, System.nanoTime(), result.timings().run(), clockRatio);
       besideNanos += LEARNING * (result.timings().preprocess() + result.timings().rank() - besideNanos);
+      telemetry.ran(event, result, now - work.submittedNanos, work.deadlineNanos - System.nanoTime(), celsius);
       work.future.complete(result);
     } catch (RuntimeException | Error failure) {
-      work.future.completeExceptionally(failure);
+      if (work.future.completeExceptionally(failure) && failure instanceof CoppiceException told) {
+        telemetry.refused(told);
+      }
     }
   }
 

@@ -5,6 +5,7 @@ import dev.coppice.api.BundleInfo;
 import dev.coppice.api.Classifier;
 import dev.coppice.api.Image;
 import dev.coppice.api.Label;
+import dev.coppice.api.OpenOptions;
 import dev.coppice.api.Result;
 import dev.coppice.api.RunOptions;
 import dev.coppice.api.Timings;
@@ -28,6 +29,7 @@ public final class Pipeline implements Classifier {
   private final Engine engine;
   private final Preprocessor preprocessor;
   private final Duration closeLimit;
+  private final Telemetry telemetry;
   // One run at a time, and none while the engine closes: ONNX Runtime crashes the JVM when it closes under a run.
   private final ReentrantLock turn = new ReentrantLock(true);
   private final Object ending = new Object();
@@ -35,8 +37,9 @@ public final class Pipeline implements Classifier {
   private boolean closed; // guarded by ending
 
   /** Takes over the engine and closes it in {@link #close()}. */
-  public Pipeline(Bundle bundle, Engine engine, Duration closeLimit) {
-    this.closeLimit = closeLimit;
+  public Pipeline(Bundle bundle, Engine engine, OpenOptions options) {
+    this.closeLimit = options.closeLimit();
+    this.telemetry = new Telemetry(bundle.info(), options.metrics());
     this.bundle = bundle;
     this.engine = engine;
     this.preprocessor = new Preprocessor(bundle.info().preprocessing());
@@ -47,8 +50,23 @@ public final class Pipeline implements Classifier {
     return bundle.info();
   }
 
+  /** Where what happens is told; a scheduler tells of its own runs. */
+  Telemetry telemetry() {
+    return telemetry;
+  }
+
   @Override
   public Result classify(Image image, RunOptions options) {
+    long asked = System.nanoTime();
+    InferenceEvent event = telemetry.begin();
+    Result result = run(image, options);
+    long worked = result.timings().total() - result.timings().decode();
+    telemetry.ran(event, result, System.nanoTime() - asked - worked, Long.MAX_VALUE, Double.NaN);
+    return result;
+  }
+
+  /** The line itself, untold. */
+  Result run(Image image, RunOptions options) {
     Objects.requireNonNull(image, "image");
     Bundle.Budget budget = bundle.budget(options.keep());
     turn.lock();
@@ -108,6 +126,7 @@ public final class Pipeline implements Classifier {
         if (!closed) {
           closed = true;
           engine.close();
+          telemetry.closed();
         }
       }
     } finally {
@@ -121,11 +140,16 @@ public final class Pipeline implements Classifier {
   /** Takes the turn, from the limit on by force; whether the thread was interrupted meanwhile. */
   private boolean awaitTurn() {
     boolean interrupted = false;
+    boolean ended = false;
     long deadline = System.nanoTime() + closeLimit.toNanos();
     while (true) {
       try {
         if (turn.tryLock(Math.max(AGAIN_NANOS, deadline - System.nanoTime()), TimeUnit.NANOSECONDS)) {
           return interrupted;
+        }
+        if (!ended) {
+          ended = true;
+          telemetry.terminated(closeLimit.toMillis());
         }
         terminate(); // again and again: between two runs it has no effect
       } catch (InterruptedException later) {

@@ -78,6 +78,11 @@ public final class BudgetController {
     return !Double.isNaN(throttleCelsius);
   }
 
+  /** Whether this temperature closes the dearest rung. */
+  public boolean closesRungs(double celsius) {
+    return coolEnough(celsius) > 0;
+  }
+
   /** The last place of at least this accuracy, or {@link #NONE}. */
   public int fastest(double minAccuracy) {
     int place = steps.length - 1;

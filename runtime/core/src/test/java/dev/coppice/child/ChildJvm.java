@@ -33,6 +33,12 @@ public final class ChildJvm {
     return this;
   }
 
+  /** Runs another program of this package from the class path of this test. */
+  public ChildJvm running(Class<?> program) {
+    start = List.of("-cp", System.getProperty("java.class.path"), program.getName());
+    return this;
+  }
+
   /** Runs {@link Diagnose} from this class path. */
   public ChildJvm onClassPath(List<Path> path) {
     start = List.of("-cp", joined(path), Diagnose.class.getName());

@@ -85,17 +85,10 @@ final class BudgetControllerTest {
   @Test
   void shouldAllocateNothing() throws ReflectiveOperationException {
     decide(20_000);
-    allocatedBytes();
-    long before = allocatedBytes();
+    long before = Allocation.bytes();
     decide(100_000);
     // Asking for the count allocates a little itself; a decision that did would show 100,000 times.
-    assertThat(allocatedBytes() - before).isLessThan(10_000);
-  }
-
-  /** By reflection: the module under test has no need of jdk.management. */
-  private static long allocatedBytes() throws ReflectiveOperationException {
-    Object threads = Class.forName("java.lang.management.ManagementFactory").getMethod("getThreadMXBean").invoke(null);
-    return (long) Class.forName("com.sun.management.ThreadMXBean").getMethod("getCurrentThreadAllocatedBytes").invoke(threads);
+    assertThat(Allocation.bytes() - before).isLessThan(10_000);
   }
 
   @Test
