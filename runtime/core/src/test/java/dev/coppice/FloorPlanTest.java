@@ -37,6 +37,7 @@ final class FloorPlanTest {
     "image, tensor api javax.imageio",
     "bundle, tensor api com.fasterxml.jackson.core",
     "device, api",
+    "latency, device api com.fasterxml.jackson.core",
     "schedule, engine tensor api",
     "ops, api org.slf4j",
     "engine, tensor api",
@@ -59,7 +60,7 @@ final class FloorPlanTest {
     assertThat(house.stream().map(c -> c.getPackageName()).filter(p -> !p.isEmpty()).collect(Collectors.toSet()))
         .as("a new package needs a line in this test").containsExactlyInAnyOrder("dev.coppice", "dev.coppice.api", "dev.coppice.tensor",
             "dev.coppice.image", "dev.coppice.bundle", "dev.coppice.device", "dev.coppice.ops", "dev.coppice.engine", "dev.coppice.ort",
-            "dev.coppice.pipeline", "dev.coppice.schedule");
+            "dev.coppice.pipeline", "dev.coppice.schedule", "dev.coppice.latency");
   }
 
   @Test
