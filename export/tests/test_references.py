@@ -92,6 +92,15 @@ def test_grid_reweighting_equals_its_formula(prefix):
         assert y[i, j] == pytest.approx(total, abs=1e-12)
 
 
+def test_waves_of_bfloat16_know_every_place():
+    """Places above 256 are not all numbers of bfloat16; the factors are off by their own rounding alone, 2**-9."""
+    places = torch.arange(1025)[None]
+    exact, _ = linear_attention._torch_waves(Attention("linear", reweight="cos1d"), 1025, places, torch.float64)
+    found, _ = linear_attention._torch_waves(Attention("linear", reweight="cos1d"), 1025, places, torch.bfloat16)
+    # The angle in float32 adds 3 roundings of at most pi / 2.
+    torch.testing.assert_close(found.double(), exact, rtol=0, atol=2**-9 + 3 * 2**-24 * math.pi / 2)
+
+
 def test_linear_attention_of_equal_values_gives_that_value():
     """A weighted mean of one value is this value, whatever the weights are."""
     qkv = _qkv(1, 9, 2, 4)

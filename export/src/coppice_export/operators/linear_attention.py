@@ -79,8 +79,9 @@ def _torch_waves(attention: Attention, length: int, positions, dtype):
     import torch
 
     def waves(place, scale: int):
-        angle = place.to(dtype) * (math.pi / (2 * scale))
-        return torch.stack([angle.cos(), angle.sin()], -1)
+        # bfloat16 has no odd numbers above 256: places and angles need more.
+        angle = place.to(torch.promote_types(dtype, torch.float32)) * (math.pi / (2 * scale))
+        return torch.stack([angle.cos(), angle.sin()], -1).to(dtype)
 
     if attention.reweight == "cos1d":
         both = waves(positions, length)
@@ -114,7 +115,10 @@ def torch_face(qkv, heads: int, attention: Attention, length: int, positions=Non
         p = torch.arange(tokens, device=qkv.device)[None] if positions is None else positions
         left, right = _torch_waves(attention, length, p, qkv.dtype)
     if left.shape[-1] * dim < tokens:
-        q, k = ((x[..., None] * wave[:, None, :, None, :]).flatten(-2) for x, wave in ((q, left), (k, right)))
+        # One product a column of the factor: an outer product would sum over that short axis backwards.
+        q, k = (
+            torch.cat([x * w[:, None, :, None] for w in wave.unbind(-1)], -1) for x, wave in ((q, left), (k, right))
+        )
         y, total = q @ (k.transpose(-1, -2) @ v), q @ k.sum(2)[..., None]
     else:
         weights = (q @ k.transpose(-1, -2)) * (left @ right.transpose(-1, -2))[:, None]
