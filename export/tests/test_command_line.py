@@ -154,6 +154,7 @@ def test_refused_source_is_one_sentence_and_exit_code_1(call, arguments, sentenc
     assert not [path for path in Path().iterdir() if path.is_dir()]
 
 
+TRAIN = ("train", "--photographs", "no.tar", "--validation", "no.tar", "--teacher", "no.npz", "--out", "trained")
 USAGE = {
     "unknown-preset": (("convert", "weights.npz", "--preset", "vit-huge", "--out", "bundle"), "found 'vit-huge'"),
     "unknown-option": ((*FROM_PRESET, "--fast"), "--fast"),
@@ -166,10 +167,9 @@ USAGE = {
     "setting-without-value": ((*FROM_PRESET, "--method", "tome", "--set", "r"), "expected NAME=VALUE, found 'r'"),
     "linear-beyond-depth": ((*FROM_PRESET, "--linear", "5"), "tiny has blocks 0..4, found 5"),
     "linear-negative": ((*FROM_PRESET, "--linear", "-1"), "tiny has blocks 0..4, found -1"),
-    "no-epochs": (
-        ("train", "--photographs", "a", "--validation", "b", "--teacher", "c", "--out", "d", "--epochs", "0"),
-        "--epochs",
-    ),
+    "no-epochs": ((*TRAIN, "--epochs", "0"), "--epochs"),
+    "preset-without-recipe": ((*TRAIN, "--preset", "vit-tiny"), "expected one of imagenette-mini, imagenette-fine"),
+    "start-from-nowhere": ((*TRAIN, "--start", "nowhere"), "dir 'nowhere' does not exist"),
 }
 
 
@@ -192,9 +192,7 @@ def test_existing_bundle_needs_overwrite(call):
 
 def test_training_without_photographs_is_refused(call):
     """A missing archive is one line with its name."""
-    code, error = call(
-        *("train", "--photographs", "no.tar", "--validation", "no.tar", "--teacher", "no.npz", "--out", "trained")
-    )
+    code, error = call(*TRAIN)
     assert code == 1
     assert re.match(r"coppice-export: .*no\.tar.*\n\Z", error)
 

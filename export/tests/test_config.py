@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from coppice_export.config import MINI, PRESETS, VIT_TINY, Attention, Conv, Reduction
+from coppice_export.config import FINE, MINI, PRESETS, VIT_TINY, Attention, Conv, Reduction
+from coppice_export.weights import expected_shapes
 
 
 @pytest.mark.parametrize(
@@ -50,12 +51,19 @@ def test_attention_of_an_unknown_form_is_refused(field, value):
         Attention(**{field: value})
 
 
-@pytest.mark.parametrize(("config", "grid", "tokens"), [(MINI, 10, 101), (VIT_TINY, 14, 197)])
+@pytest.mark.parametrize(("config", "grid", "tokens"), [(MINI, 10, 101), (FINE, 32, 1025), (VIT_TINY, 14, 197)])
 def test_grid_follows_from_the_stem(config, grid, tokens):
-    """160 pixels behind strides 4, 2 and 2 are 10 patches along an edge, 224 behind 16 are 14."""
+    """An edge of 160 pixels behind strides 4, 2 and 2 is 10 patches, of 256 behind 4 and 2 it is 32."""
     assert (config.grid, config.tokens) == (grid, tokens)
 
 
 def test_presets_go_by_their_own_names():
     """`--preset NAME` finds the configuration of that name."""
-    assert {name: config.name for name, config in PRESETS.items()} == {n: n for n in ("imagenette-mini", "vit-tiny")}
+    names = ("imagenette-mini", "imagenette-fine", "vit-tiny")
+    assert {name: config.name for name, config in PRESETS.items()} == {n: n for n in names}
+
+
+def test_fine_is_mini_but_for_its_position_table():
+    """What a run of imagenette-mini has learned fits imagenette-fine in every other array."""
+    shapes = [expected_shapes(config) for config in (MINI, FINE)]
+    assert {name for name in shapes[0] | shapes[1] if shapes[0].get(name) != shapes[1].get(name)} == {"pos_embed"}

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from coppice_export.check import sample_images, session, used_operators
-from coppice_export.config import MINI, VIT_TINY, Reduction
+from coppice_export.config import FINE, MINI, VIT_TINY, Reduction
 from coppice_export.graph import Graph
 from coppice_export.model import build_model
 from coppice_export.reference import VisionTransformer
@@ -48,13 +48,17 @@ def test_graph_equals_pytorch(tiny, tiny_state, keep, flavour):
         np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("keep", [(100, 100), (70, 49), (30, 9)], ids=str)
-def test_mini_with_random_weights_equals_pytorch(random_state, keep):
-    """The shipped architecture equals PyTorch whatever its weights are."""
-    state, image = random_state(MINI, 5), sample_images(MINI, 1)[0]
+@pytest.mark.parametrize(
+    ("config", "keep"),
+    [(MINI, (100, 100)), (MINI, (70, 49)), (MINI, (30, 9)), (FINE, (1024, 1024)), (FINE, (700, 400))],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
+def test_shipped_architecture_with_random_weights_equals_pytorch(random_state, config, keep):
+    """The architectures of the shipped bundles equal PyTorch whatever their weights are."""
+    state, image = random_state(config, 5), sample_images(config, 1)[0]
     with torch.inference_mode():
-        expected = _torch_model(MINI, state)(torch.from_numpy(image), keep)
-    np.testing.assert_allclose(_run(MINI, state, image, keep)[0], expected, rtol=0, atol=1e-4)
+        expected = _torch_model(config, state)(torch.from_numpy(image), keep)
+    np.testing.assert_allclose(_run(config, state, image, keep)[0], expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("reduce_at", [(), (4,), (0, 4), (1, 3)], ids=str)
@@ -133,9 +137,10 @@ def test_graph_without_stages_has_no_budget(tiny, tiny_state):
     ("config", "operators"),
     [
         (MINI, {"LinearAttention": 2, "TokenAttention": 4, "TopKTokens": 2}),
+        (FINE, {"LinearAttention": 6, "MergeTokens": 2}),
         (VIT_TINY, {"TokenAttention": 12, "TopKTokens": 3}),
     ],
-    ids=["imagenette-mini", "vit-tiny"],
+    ids=["imagenette-mini", "imagenette-fine", "vit-tiny"],
 )
 def test_operators_of_a_preset_are_counted(random_state, config, operators):
     """Each block has one attention of ours, each stage one reduction."""

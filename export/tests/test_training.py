@@ -11,15 +11,15 @@ import pytest
 import torch
 from PIL import Image
 
-from coppice_export import training
+from coppice_export import optimizer, training
 from coppice_export.bundle import write_bundle
-from coppice_export.config import VIT_TINY
+from coppice_export.config import VIT_TINY, Attention, Preprocessing, Reduction
 from coppice_export.labels import IMAGENETTE
 from coppice_export.reference import load_reference
 from coppice_export.training import Recipe
 from coppice_export.weights import SourceError, load_state
 
-RECIPE = Recipe(views=2, epochs=2, batch=4, warmup_steps=2)
+RECIPE = Recipe(views=2, view_pixels=40, epochs=2, batch=4, warmup_steps=2)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def folder(tmp_path_factory, random_state, tiny, noise_tar) -> Path:
     noise_tar(folder / "train.tar", [f"{synset}/{i}.jpg" for i in range(2) for synset in synsets[:4]], 0)
     noise_tar(folder / "validation.tar", [f"{synset}/{i}.jpg" for i in range(1) for synset in synsets[:4]], 1)
     np.savez(folder / "teacher.npz", **random_state(VIT_TINY))
-    training.prepare(folder / "train.tar", folder / "teacher.npz", folder / "prepared", tiny, RECIPE)
+    training.prepare(folder / "train.tar", folder / "teacher.npz", folder / "prepared", RECIPE)
     return folder
 
 
@@ -71,7 +71,7 @@ def test_file_that_is_no_archive_is_refused(tmp_path):
 def test_prepared_opinions_are_those_of_the_teacher(folder):
     """The stored logits are the teacher's of the stored crop, enlarged to its 224 pixels."""
     pixels, opinions = (np.load(folder / "prepared" / f"{name}.npy") for name in ("pixels", "teacher"))
-    assert (pixels.shape, opinions.shape) == ((2, 8, 32, 32, 3), (2, 8, 1000))
+    assert (pixels.shape, opinions.shape) == ((2, 8, 40, 40, 3), (2, 8, 1000))
     large = np.asarray(Image.fromarray(pixels[1, 5]).resize((224, 224), Image.Resampling.BICUBIC), np.float32)
     with torch.inference_mode():
         expected = load_reference(VIT_TINY, folder / "teacher.npz")(
@@ -89,7 +89,7 @@ def test_prepared_views_differ(folder):
 
 def test_prepare_keeps_what_is_complete(folder, tiny):
     """A finished preparation is used again: the archive and the teacher are not even opened."""
-    training.prepare(folder / "gone.tar", folder / "gone.npz", folder / "prepared", tiny, RECIPE)
+    training.prepare(folder / "gone.tar", folder / "gone.npz", folder / "prepared", RECIPE)
 
 
 def test_curve_has_a_row_for_each_epoch(trained):
@@ -122,21 +122,25 @@ class _PowerCut(Exception):
 
 
 def test_interrupted_run_ends_with_the_weights_of_an_uninterrupted_one(trained, folder, tiny, tmp_path, monkeypatch):
-    """A run that dies after its first epoch resumes from the checkpoint and loses nothing."""
+    """A run that dies in its second epoch goes on from its last checkpoint and loses nothing."""
+    steps = iter(range(3))
 
-    def die(rows: list[dict], picture: Path) -> None:
-        raise _PowerCut
+    def die_at_the_fourth(*arguments) -> None:
+        if next(steps, None) is None:
+            raise _PowerCut
+        optimizer.descend(*arguments)
 
-    arguments = (folder / "prepared", folder / "validation.tar", tmp_path, tiny, RECIPE, 1)
+    arguments = (folder / "prepared", folder / "validation.tar", tmp_path, tiny, RECIPE)
     with monkeypatch.context() as patch:
-        patch.setattr(training, "draw_epochs", die)
+        patch.setattr(training, "descend", die_at_the_fourth)
         with pytest.raises(_PowerCut):
-            training.train(*arguments)
-    assert len(json.loads((tmp_path / "curve.json").read_text())) == 1
-    training.train(*arguments)
+            training.train(*arguments, threads=1, checkpoint_steps=3)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 3
+    training.train(*arguments, threads=1)
     expected, found = load_state(trained / "weights.npz", tiny), load_state(tmp_path / "weights.npz", tiny)
     assert [name for name in expected if not np.array_equal(expected[name], found[name])] == []
-    assert [row["epoch"] for row in json.loads((tmp_path / "curve.json").read_text())] == [1, 2]
+    curves = [json.loads((run / "curve.json").read_text()) for run in (trained, tmp_path)]
+    assert [row | {"seconds": 0} for row in curves[0]] == [row | {"seconds": 0} for row in curves[1]]
 
 
 def test_finished_run_is_not_trained_again(trained, folder, tiny):
@@ -144,6 +148,44 @@ def test_finished_run_is_not_trained_again(trained, folder, tiny):
     before = (trained / "weights.npz").read_bytes()
     training.train(folder / "prepared", folder / "validation.tar", trained, tiny, RECIPE, threads=1)
     assert (trained / "weights.npz").read_bytes() == before
+
+
+@pytest.fixture(scope="module")
+def fine(tiny):
+    """The same arrays at four times the patches, linear attention, merging: as imagenette-fine to imagenette-mini."""
+    linear = (Attention("linear", reweight="cos1d"),) * 5
+    return replace(
+        tiny, preprocessing=Preprocessing(72, 64), attention=linear, reductions=Reduction.at(1, 3, method="merge")
+    )
+
+
+def test_start_keeps_the_features_of_another_run(trained, tiny, fine):
+    """Every array is that of the finished run but for the position table, which is PyTorch's interpolation of it."""
+    came = torch.load(trained / "checkpoint.pt", weights_only=True)["average"]
+    state = training.starting_state(trained, fine)
+    assert [name for name in came if not torch.equal(came[name], state[name])] == ["model.pos_embed"]
+    table, grown = came["model.pos_embed"], state["model.pos_embed"]
+    grid = table[:, 1:].transpose(1, 2).unflatten(2, (4, 4))
+    expected = torch.nn.functional.interpolate(grid, size=(8, 8), mode="bicubic", antialias=True)
+    torch.testing.assert_close(grown[:, 1:], expected.flatten(2).transpose(1, 2), rtol=0, atol=1e-6)
+    assert torch.equal(grown[:, :1], table[:, :1])
+
+
+def test_start_of_another_shape_is_refused(trained, tiny):
+    """A run of 5 blocks is no beginning for 4; the refusal names the run, the model and an array."""
+    shallow = replace(tiny, name="shallow", attention=tiny.attention[:4])
+    with pytest.raises(SourceError, match=r"out holds no run that shallow can begin with: .*blocks\.4"):
+        training.starting_state(trained, shallow)
+
+
+def test_grown_model_learns_in_bfloat16(trained, folder, fine, tmp_path):
+    """Linear attention and merging train: from the start of another run, each array but the counters has moved."""
+    state = training.starting_state(trained, fine)
+    recipe = replace(RECIPE, epochs=1, smallest_keep=0.25, bfloat16=True)
+    training.train(folder / "prepared", folder / "validation.tar", tmp_path, fine, recipe, 1, state)
+    found = load_state(tmp_path / "weights.npz", fine)
+    assert [name for name in found if np.array_equal(found[name], state[f"model.{name}"])] == []
+    assert max(np.abs(found[name] - state[f"model.{name}"].numpy()).max() for name in found) < 0.2
 
 
 def test_batch_larger_than_the_photographs_is_refused(folder, tiny, tmp_path):
@@ -159,6 +201,14 @@ def test_random_budgets_fall_and_stay_within_the_recipe(tiny, seed):
     """Counts fall from stage to stage, between the smallest share and all patches."""
     keep = training._random_keep(tiny, replace(RECIPE, full_share=0.0, smallest_keep=0.25), np.random.default_rng(seed))
     assert 16 >= keep[0] >= keep[1] >= 4
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_budgets_can_be_had_where_tokens_merge(fine, seed):
+    """A stage leaves at least half of what reaches it, however little the recipe asks for."""
+    recipe = replace(RECIPE, full_share=0.0, smallest_keep=0.01)
+    keep = training._random_keep(fine, recipe, np.random.default_rng(seed))
+    assert fine.fault_of(keep) == ""
 
 
 def test_mixed_targets_are_shares_of_the_area(tiny):

@@ -1,4 +1,4 @@
-"""Trains a small elastic transformer from scratch, taught by a larger one: `coppice-export train`.
+"""Trains a small elastic transformer, taught by a larger one: `coppice-export train`.
 
 Two phases. `prepare` cuts a few random crops of each photograph and stores the teacher's 1000-way opinion of each, so
 that the teacher runs once and not every epoch. `train` then fits the student to labels and opinions, with a random
@@ -19,27 +19,34 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .config import VIT_TINY, ViTConfig
+from .config import FINE, MINI, VIT_TINY, ViTConfig
 from .labels import IMAGENETTE
 from .optimizer import descend, learning_rate, parameter_groups, progress_bar, save_checkpoint, update_average
 from .photographs import class_numbers, find_photographs
 from .plots import draw_epochs
 from .preprocess import preprocess
 from .reference import VisionTransformer, load_reference
+from .resample import resample_table
 from .views import random_crop, to_tensor
 from .weights import SourceError
 
-__all__ = ["Recipe", "evaluate", "prepare", "read_photographs", "train"]
+__all__ = ["RECIPES", "Recipe", "evaluate", "prepare", "read_photographs", "starting_state", "train"]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the result besides the data; stored beside it."""
+    """Everything that decides the result besides the data.
+
+    `epochs`: a fraction ends in the middle of one.
+    `view_pixels`: the edge of a stored crop, which a model with another input resizes when it sees it.
+    `bfloat16`: the student's features are computed with 8 significant bits; its weights, heads and losses keep 24.
+    """
 
     seed: int = 0
     views: int = 4
+    view_pixels: int = 160
     smallest_crop: float = 0.35
-    epochs: int = 40
+    epochs: float = 40
     batch: int = 64
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.05
@@ -50,6 +57,24 @@ class Recipe:
     smallest_keep: float = 0.3
     full_share: float = 0.4
     average_decay: float = 0.998
+    bfloat16: bool = False
+
+
+RECIPES = {
+    MINI.name: Recipe(epochs=26),
+    # The photographs have 160 pixels on their short side, so larger views would store nothing more.
+    FINE.name: Recipe(
+        epochs=0.5,
+        batch=32,
+        learning_rate=5e-4,
+        warmup_steps=20,
+        mix_probability=0.0,
+        smallest_keep=0.25,
+        full_share=0.2,
+        average_decay=0.98,
+        bfloat16=True,
+    ),
+}
 
 
 def read_photographs(archive: Path) -> tuple[list[Image.Image], np.ndarray]:
@@ -59,14 +84,14 @@ def read_photographs(archive: Path) -> tuple[list[Image.Image], np.ndarray]:
     return [Image.fromarray(photograph.pixels()) for photograph in found], numbers
 
 
-def prepare(archive: Path, teacher_weights: Path, out: Path, config: ViTConfig, recipe: Recipe) -> None:
+def prepare(archive: Path, teacher_weights: Path, out: Path, recipe: Recipe) -> None:
     """Write `pixels.npy` (views, count, size, size, 3), `teacher.npy` (views, count, 1000) and `labels.npy` (count)."""
     if (out / "labels.npy").exists():
         return
     out.mkdir(parents=True, exist_ok=True)
     images, labels = read_photographs(archive)
     teacher = load_reference(VIT_TINY, teacher_weights)
-    size, rng = config.preprocessing.crop, np.random.default_rng(recipe.seed)
+    size, rng = recipe.view_pixels, np.random.default_rng(recipe.seed)
     shape = (recipe.views, len(images))
     pixels = np.lib.format.open_memmap(out / "pixels.npy", "w+", np.uint8, (*shape, size, size, 3))
     opinions = np.lib.format.open_memmap(out / "teacher.npy", "w+", np.float16, (*shape, VIT_TINY.classes))
@@ -92,18 +117,48 @@ class _Student(nn.Module):
         self.model = VisionTransformer(config)
         self.taught = nn.Linear(config.width, VIT_TINY.classes)
 
-    def forward(self, image: Tensor, keep: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-        feature, _ = self.model.features(image, keep)
+    def forward(self, image: Tensor, keep: tuple[int, ...], bfloat16: bool) -> tuple[Tensor, Tensor]:
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            feature = self.model.features(image, keep)[0].float()
         return self.model.head(feature), self.taught(feature)
 
 
+def starting_state(run: Path, config: ViTConfig) -> dict[str, Tensor]:
+    """What a run of `train` has learned, its position table interpolated to this model's grid.
+
+    Raises SourceError where the arrays of the two models differ in more than that.
+    """
+    state, name = torch.load(run / "checkpoint.pt", weights_only=True)["average"], "model.pos_embed"
+    try:
+        table = resample_table(state[name].numpy(), config.prefix_tokens, config.grid)
+        state[name] = torch.from_numpy(table)
+        _Student(config).load_state_dict(state)
+    except (KeyError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise SourceError(f"{run} holds no run that {config.name} can begin with: {reason}") from None
+    return state
+
+
 def _random_keep(config: ViTConfig, recipe: Recipe, rng: np.random.Generator) -> tuple[int, ...]:
-    """The full budget for `full_share` of the steps, else falling counts down to `smallest_keep` of the patches."""
-    stages = len(config.reduce_at)
+    """The full budget for `full_share` of the steps, else falling counts down to `smallest_keep` of the patches.
+
+    A stage that can reduce its tokens by so much only leaves its least.
+    """
     if rng.random() < recipe.full_share:
-        return (config.patches,) * stages
-    counts = rng.integers(round(recipe.smallest_keep * config.patches), config.patches + 1, stages)
-    return tuple(int(c) for c in np.sort(counts)[::-1])
+        return (config.patches,) * len(config.stages)
+    smallest = round(recipe.smallest_keep * config.patches)
+    counts, keep = np.sort(rng.integers(smallest, config.patches + 1, len(config.stages)))[::-1], [config.patches]
+    for stage, count in zip(config.stages, counts):
+        keep.append(max(int(count), stage.least(keep[-1])))
+    return tuple(keep[1:])
+
+
+def _batch(pixels: np.ndarray, views: np.ndarray, pick: np.ndarray, config: ViTConfig) -> Tensor:
+    """The picked photographs in their views, at the model's size: float32 (batch, 3, crop, crop)."""
+    crops, size = [pixels[view, i] for view, i in zip(views, pick)], (config.preprocessing.crop,) * 2
+    if crops[0].shape[:2] != size:
+        crops = [np.asarray(Image.fromarray(crop).resize(size, Image.Resampling.BICUBIC)) for crop in crops]
+    return to_tensor(np.stack(crops), config.preprocessing)
 
 
 def _mix(image: Tensor, targets: list[Tensor], rng: np.random.Generator) -> tuple[Tensor, list[Tensor]]:
@@ -141,71 +196,86 @@ def evaluate(
     return 100 * right / len(images)
 
 
-def train(prepared: Path, validation: Path, out: Path, config: ViTConfig, recipe: Recipe, threads: int = 2) -> None:
-    """Fit the student; leaves `checkpoint.pt`, `curve.json`, `curve.png` and `weights.npz` after every epoch."""
+def train(
+    prepared: Path,
+    validation: Path,
+    out: Path,
+    config: ViTConfig,
+    recipe: Recipe,
+    threads: int = 2,
+    start: dict[str, Tensor] | None = None,
+    checkpoint_steps: int = 50,
+) -> None:
+    """Fit the student, from `start` or from scratch.
+
+    Leaves `checkpoint.pt` now and then, and `curve.json`, `curve.png` and `weights.npz` after every epoch.
+    """
     torch.set_num_threads(threads)
     torch.manual_seed(recipe.seed)
-    out.mkdir(parents=True, exist_ok=True)
-    pixels, opinions = np.load(prepared / "pixels.npy", mmap_mode="r"), np.load(prepared / "teacher.npy")
+    pixels, opinions = (np.load(prepared / f"{name}.npy", mmap_mode="r") for name in ("pixels", "teacher"))
     labels, held_out = np.load(prepared / "labels.npy"), read_photographs(validation)
-    student, average = _Student(config), _Student(config)
-    student.to(memory_format=torch.channels_last)
-    average.load_state_dict(student.state_dict())
-    optimizer = torch.optim.AdamW(parameter_groups(student, recipe.weight_decay))
-    first, curve = 0, []
-    if (out / "checkpoint.pt").exists():
-        saved = torch.load(out / "checkpoint.pt", weights_only=True)
-        student.load_state_dict(saved["student"]), average.load_state_dict(saved["average"])
-        optimizer.load_state_dict(saved["optimizer"])
-        first = saved["epoch"]
-        # The curve is written first: a run killed between the two files draws its last epoch again.
-        curve = json.loads((out / "curve.json").read_text())[:first]
     per_epoch = len(labels) // recipe.batch
     if not per_epoch:
         raise SourceError(f"{prepared}: expected at least {recipe.batch} photographs for a batch, found {len(labels)}.")
-    steps = recipe.epochs * per_epoch
+    out.mkdir(parents=True, exist_ok=True)
+    student, average = _Student(config), _Student(config)
+    if start:
+        student.load_state_dict(start)
+    student.to(memory_format=torch.channels_last)
+    average.load_state_dict(student.state_dict())
+    optimizer = torch.optim.AdamW(parameter_groups(student, recipe.weight_decay))
+    parts = {"student": student, "average": average, "optimizer": optimizer}
+    first, total, seconds, curve = 0, 0.0, 0.0, []
+    if (out / "checkpoint.pt").exists():
+        saved = torch.load(out / "checkpoint.pt", weights_only=True)
+        for name, part in parts.items():
+            part.load_state_dict(saved[name])
+        first, total, seconds, curve = (saved[name] for name in ("step", "total", "seconds", "curve"))
+    steps = max(1, round(recipe.epochs * per_epoch))
     half = tuple(config.patches // 2 for _ in config.reduce_at)
     with progress_bar() as progress:
-        task = progress.add_task("train", total=steps, completed=first * per_epoch, note="")
-        for epoch in range(first, recipe.epochs):
-            rng = np.random.default_rng((recipe.seed, epoch))  # a resumed epoch draws what an uninterrupted one would
+        task = progress.add_task("train", total=steps, completed=first, note="")
+        for step in range(first, steps):
+            started = time.monotonic()
+            epoch, number = divmod(step, per_epoch)
+            # What a step draws depends on its number alone, so a resumed run draws what an uninterrupted one would.
+            rng = np.random.default_rng((recipe.seed, epoch))
             order, view = rng.permutation(len(labels)), rng.integers(0, recipe.views, len(labels))
+            rng = np.random.default_rng((recipe.seed, epoch, number))
+            pick = np.sort(order[number * recipe.batch : (number + 1) * recipe.batch])
+            image = _jitter(_batch(pixels, view[pick], pick, config), rng)
+            truth = F.one_hot(torch.from_numpy(labels[pick]), config.classes).float()
+            opinion = torch.softmax(torch.from_numpy(np.stack([opinions[view[i], i] for i in pick])).float(), 1)
+            if rng.random() < recipe.mix_probability:
+                shuffle = torch.from_numpy(rng.permutation(len(pick)))  # neighbours share a class: `pick` is sorted
+                image, (truth, opinion) = _mix(image[shuffle], [truth[shuffle], opinion[shuffle]], rng)
             student.train()
-            started, total = time.monotonic(), 0.0
-            for number in range(per_epoch):
-                pick = np.sort(order[number * recipe.batch : (number + 1) * recipe.batch])
-                image = _jitter(to_tensor(np.stack([pixels[view[i], i] for i in pick]), config.preprocessing), rng)
-                truth = F.one_hot(torch.from_numpy(labels[pick]), config.classes).float()
-                opinion = torch.softmax(torch.from_numpy(np.stack([opinions[view[i], i] for i in pick])).float(), 1)
-                if rng.random() < recipe.mix_probability:
-                    shuffle = torch.from_numpy(rng.permutation(len(pick)))  # neighbours share a class: `pick` is sorted
-                    image, (truth, opinion) = _mix(image[shuffle], [truth[shuffle], opinion[shuffle]], rng)
-                logits, taught = student(image, _random_keep(config, recipe, rng))
-                loss = F.cross_entropy(logits, truth, label_smoothing=recipe.label_smoothing)
-                loss = loss + recipe.teacher_weight * F.cross_entropy(taught, opinion)
-                step = epoch * per_epoch + number
-                rate = learning_rate(step, steps, recipe.learning_rate, recipe.warmup_steps)
-                descend(loss, student, optimizer, rate)
-                update_average(average, student, step, recipe.average_decay)
-                total += loss.item()
-                progress.update(task, advance=1, note=f"epoch {epoch + 1} loss {loss.item():.3f}")
-            row = {"epoch": epoch + 1, "loss": total / per_epoch, "seconds": time.monotonic() - started}
-            row["top1_full"] = evaluate(average.model, *held_out)
-            row["top1_half"] = evaluate(average.model, *held_out, half)
-            curve.append(row)
-            (out / "curve.json").write_text(json.dumps(curve, indent=1) + "\n")
-            state = {
-                "student": student.state_dict(),
-                "average": average.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "epoch": epoch + 1,
-            }
-            save_checkpoint(out / "checkpoint.pt", state)
-            np.savez(
-                out / "weights.npz",
-                **{k: v.numpy() for k, v in average.model.state_dict().items() if v.is_floating_point()},
-            )
-            draw_epochs(curve, out / "curve.png")
-            progress.update(
-                task, note=f"epoch {epoch + 1} top-1 {row['top1_full']:.1f} % full, {row['top1_half']:.1f} % half"
-            )
+            logits, taught = student(image, _random_keep(config, recipe, rng), recipe.bfloat16)
+            loss = F.cross_entropy(logits, truth, label_smoothing=recipe.label_smoothing)
+            loss = loss + recipe.teacher_weight * F.cross_entropy(taught, opinion)
+            rate = learning_rate(step, steps, recipe.learning_rate, recipe.warmup_steps)
+            descend(loss, student, optimizer, rate)
+            update_average(average, student, step, recipe.average_decay)
+            total, seconds = total + loss.item(), seconds + time.monotonic() - started
+            progress.update(task, advance=1, note=f"epoch {epoch + 1} loss {loss.item():.3f}")
+            if last := step + 1 in (steps, (epoch + 1) * per_epoch):
+                _save_weights(average.model, out)
+                row = {"epoch": (step + 1) / per_epoch, "loss": total / (number + 1), "seconds": seconds}
+                row["top1_full"] = evaluate(average.model, *held_out)
+                row["top1_half"] = evaluate(average.model, *held_out, half)
+                curve.append(row)
+                total, seconds = 0.0, 0.0
+                (out / "curve.json").write_text(json.dumps(curve, indent=1) + "\n")
+                draw_epochs(curve, out / "curve.png")
+                note = f"epoch {epoch + 1} top-1 {row['top1_full']:.1f} % full, {row['top1_half']:.1f} % half"
+                progress.update(task, note=note)
+            if last or (step + 1) % checkpoint_steps == 0:
+                state = {name: part.state_dict() for name, part in parts.items()}
+                progressed = {"step": step + 1, "total": total, "seconds": seconds, "curve": curve}
+                save_checkpoint(out / "checkpoint.pt", state | progressed)
+
+
+def _save_weights(model: VisionTransformer, out: Path) -> None:
+    """What `convert` reads."""
+    state = {name: value.numpy() for name, value in model.state_dict().items() if value.is_floating_point()}
+    np.savez(out / "weights.npz", **state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Annotated
@@ -22,19 +23,34 @@ def train(
     validation: Annotated[Path, typer.Option(help="Tar of validation photographs.")],
     teacher: Annotated[Path, typer.Option(help="State dict of the ViT-Tiny that teaches.")],
     out: Annotated[Path, typer.Option(help="Folder for checkpoints, curve and weights; resumes what it holds.")],
-    epochs: Annotated[int, typer.Option(min=1)] = 26,
+    preset: Annotated[str, typer.Option(help="The model, which has a recipe: imagenette-mini, imagenette-fine.")] = (
+        "imagenette-mini"
+    ),
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, file_okay=False, help="The folder of another model's run to begin with, as --out left it."
+        ),
+    ] = None,
+    epochs: Annotated[
+        float | None, typer.Option(min=0.01, help="In place of the recipe's; 0.5 is half of one.")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1)] = 2,
 ) -> None:
-    """Train imagenette-mini from scratch (needs the torch group)."""
+    """Train a model of ten classes by its recipe (needs the torch group)."""
     try:
         from .. import training
         from ..plots import draw_tradeoff
     except ImportError as error:
         raise SourceError(f"Training needs PyTorch ({error}): install coppice-export[torch].") from None
-    recipe = training.Recipe(epochs=epochs)
-    config = PRESETS["imagenette-mini"]
-    training.prepare(photographs, teacher, out / "prepared", config, recipe)
-    training.train(out / "prepared", validation, out, config, recipe, threads)
+    if preset not in training.RECIPES:
+        known = ", ".join(training.RECIPES)
+        raise typer.BadParameter(f"expected one of {known}, found {preset!r}", param_hint="--preset")
+    config, recipe = PRESETS[preset], training.RECIPES[preset]
+    recipe = dataclasses.replace(recipe, epochs=epochs or recipe.epochs)
+    state = training.starting_state(start, config) if start else None
+    training.prepare(photographs, teacher, out / "prepared", recipe)
+    training.train(out / "prepared", validation, out, config, recipe, threads, state)
     last = json.loads((out / "curve.json").read_text(encoding="utf-8"))[-1]
     stages = len(config.reduce_at)
     ladder = (Rung("full", (config.patches,) * stages), Rung("half", (config.patches // 2,) * stages))
