@@ -139,6 +139,39 @@ def test_batch_gives_what_its_items_give(tiny, random_state, name):
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-5)
 
 
+SAMPLED = {
+    **{name: CASES[name].reductions for name in ("sample", "sample-by-values", "ats", "sizes-into-sample")},
+    "merged-without-sizes": (Reduction(0, "merge", proportional=False), *Reduction.at(1, 3, method="sample")),
+    "sample-then-patch_merger": CASES["sample-then-others"].reductions,
+}
+UNEVEN = [pytest.param(name, Attention(), id=name) for name in SAMPLED] + [
+    pytest.param("sample", COSINE, id="e-attention"),
+    pytest.param("sizes-into-sample", COSINE, id="sizes-into-e-attention"),
+    pytest.param("sample", Attention("linear", reweight="cos2d", grid=4), id="sample-cos2d"),
+]
+
+
+@pytest.mark.parametrize(("name", "attention"), UNEVEN)
+def test_items_of_a_batch_keep_different_numbers_of_tokens(tiny, random_state, name, attention):
+    """What fills up the shorter items changes no logit and no gradient, and is listed as -1."""
+    config = replace(tiny, reductions=SAMPLED[name], attention=(attention,) * 5, pooling="class_mean")
+    # In the other memory format, PyTorch's batch norm has wrong gradients for a batch of one (2.15).
+    model = _torch_model(config, random_state(config)).to(memory_format=torch.channels_last)
+    images = torch.from_numpy(np.concatenate(sample_images(config, 4)))
+    keep = (12,) * len(config.stages)
+    (together, kept), alone = model.features(images, keep), [model.features(image[None], keep) for image in images]
+    assert any(len(set((stage >= 0).sum(1).tolist())) > 1 for stage in kept)
+    for stage, positions in enumerate(kept):
+        np.testing.assert_array_equal(positions, torch.cat([listed[stage] for _, listed in alone]))
+    expected = torch.cat([feature for feature, _ in alone])
+    # Sums of at most 17 tokens, in another order, through five blocks.
+    np.testing.assert_allclose(together.detach(), expected.detach(), rtol=0, atol=1e-5)
+    model.head.requires_grad_(False)
+    weights = [value for value in model.parameters() if value.requires_grad]
+    for found, wanted in zip(*(torch.autograd.grad(y.square().sum(), weights) for y in (together, expected))):
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * max(1.0, float(wanted.abs().max())))
+
+
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.budgets != [()]])
 def test_every_count_is_what_is_left(tiny, random_state, name):
     """`keep` is the number of patch tokens left, at most where the picture decides; each stands somewhere else."""

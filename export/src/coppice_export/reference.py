@@ -92,17 +92,18 @@ class Block(nn.Module):
         return mix, nn.Parameter(dw) if side else None
 
     def forward(self, tokens: Tokens, count: int | None = None) -> Tokens:
-        """Tokens go in and out with all that is known of them; one item where its picture decides how many."""
+        """Tokens go in and out with all that is known of them."""
         config, reduction = self.config, self.reduction
         place, face = (reduction.place, METHODS[reduction.method].torch_face) if reduction else ("", None)
         if place == "before":
             tokens = tokens.left(*face(reduction, config, tokens, self.predictor or self.merger, count))
-        size, positions, scores, index = tokens.size if self.weighs_sizes else None, tokens.positions, None, None
+        size, positions, scores, index = tokens.size, tokens.positions, None, None
+        if size is not None and not self.weighs_sizes:
+            size = size.clamp_max(1)
         qkv = self.qkv(self.norm1(tokens.x))
         if place == "queries":
             index = face(reduction, config, tokens, qkv, size, count)
-            x = tokens.x.gather(1, index[:, :, None].expand(-1, -1, config.width))
-            tokens = tokens.left(x, index, None if tokens.size is None else tokens.size.gather(1, index))
+            tokens, index = tokens.rows(index), index.clamp_min(0)
         if self.attention.kind == "linear":
             y = linear_attention.torch_face(
                 qkv, config.heads, self.attention, config.tokens, positions, size, query_index=index
@@ -140,7 +141,7 @@ class VisionTransformer(nn.Module):
 
         Where a picture keeps fewer tokens than a stage may, -1 fills the rest.
         """
-        if len(image) > 1 and any(reduction.varies for reduction in self.config.reductions):
+        if len(image) > 1 and not self._can_pad:
             items = [self.features(item[None], keep) for item in image]
             features, kept = zip(*items)
             return torch.cat(features), [torch.cat(stage) for stage in zip(*kept)]
@@ -153,6 +154,13 @@ class VisionTransformer(nn.Module):
                 missing = max(0, self.config.prefix_tokens + counts[number] - tokens.positions.shape[1])
                 kept.append(F.pad(tokens.positions, (0, missing), value=-1))
         return self.pooled(tokens), kept
+
+    @property
+    def _can_pad(self) -> bool:
+        """Whether items of a batch may differ in their tokens: what knows nothing of sizes would count the filling."""
+        config, methods = self.config, {reduction.method for reduction in self.config.reductions}
+        sizeless = "patch_merger" in methods or any(a.kind == "hallucinated" for a in config.attention)
+        return "threshold" not in methods and not ("sample" in methods and sizeless)
 
     def embed(self, image: Tensor) -> Tokens:
         """What enters the first block."""

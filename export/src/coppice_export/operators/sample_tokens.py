@@ -54,23 +54,38 @@ def reference(
     return padded(kept, x, prefix + min(count, patches) if pad else None)
 
 
-def torch_face(scores, count: int, x, prefix: int = 1, rule: str = "cdf"):
-    """scores: (1, tokens) of positive numbers, x: (1, tokens, width) -> index (1, rows), y (1, rows, width)."""
+def _torch_pick(weight, count: int, rule: str):
+    """weight: (patches) of one item, positive -> the patches that are kept, ascending."""
     import torch
 
-    weight = scores[0, prefix:].double()
+    weight = weight.double()
     if rule == "cdf":
-        points = (2 * torch.arange(1, count + 1) - 1) / (2 * count)
-        kept = torch.searchsorted(weight.cumsum(0) / weight.sum(), points.double())
-    else:
-        ascending, order = weight.sort(stable=True)
-        sums = ascending.cumsum(0)
-        span = sums.max() - sums.min()
-        sums = (sums - sums.min()) / span if span > 0 else torch.ones_like(sums)
-        points = torch.linspace(float(sums[sums > 0].min()), 1, count, dtype=torch.float64)
-        kept = order[(points[:, None] - sums).abs().argmin(1)]
-    index = torch.cat([torch.arange(prefix), kept.unique() + prefix])
-    return index[None], x[:, index]
+        points = (2 * torch.arange(1, count + 1, device=weight.device) - 1) / (2 * count)
+        return torch.searchsorted(weight.cumsum(0) / weight.sum(), points.double()).unique()
+    ascending, order = weight.sort(stable=True)
+    sums = ascending.cumsum(0)
+    span = sums.max() - sums.min()
+    sums = (sums - sums.min()) / span if span > 0 else torch.ones_like(sums)
+    points = torch.linspace(float(sums[sums > 0].min()), 1, count, dtype=torch.float64, device=weight.device)
+    return order[(points[:, None] - sums).abs().argmin(1)].unique()
+
+
+def torch_face(scores, count: int, x, prefix: int = 1, rule: str = "cdf", present=None):
+    """scores: (batch, tokens) of positive numbers, x: (batch, tokens, width) -> index (batch, rows), y.
+
+    present: (batch), the leading tokens of each item that are tokens at all; all without. Where an item keeps fewer
+    than another, its index ends in -1 and its y in zeros.
+    """
+    import torch
+    from torch.nn.utils.rnn import pad_sequence
+
+    ends = [scores.shape[1]] * len(scores) if present is None else present.tolist()
+    leading = torch.arange(prefix, device=scores.device)
+    kept = [
+        torch.cat([leading, _torch_pick(item[prefix:end], count, rule) + prefix]) for item, end in zip(scores, ends)
+    ]
+    y = [item[index] for item, index in zip(x, kept)]
+    return pad_sequence(kept, batch_first=True, padding_value=-1), pad_sequence(y, batch_first=True)
 
 
 def ours(graph: Graph, scores: str, count: str, x: str, prefix: int, **attributes) -> tuple[str, str]:

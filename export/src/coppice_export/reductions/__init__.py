@@ -2,7 +2,7 @@
 
 Faces give the tokens that are left: x, the incoming token at whose place each row stands (`index`), and how many
 original tokens each row stands for (None or "" while nothing has merged). A fused or mixed token is a row beyond the
-index. Faces that act on the queries of attention run before it and give no size.
+index. Faces that act on the queries of attention run before it and give the index alone.
 """
 
 from . import merge, patch_merger, predictor, prune_merge, sample, static, threshold, top_k

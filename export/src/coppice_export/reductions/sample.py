@@ -19,10 +19,10 @@ def _form(reduction: Reduction) -> dict:
 
 
 def torch_face(reduction: Reduction, config: ViTConfig, tokens: Tokens, qkv, size, count: int):
-    """qkv: (1, tokens, 3 * width), count: sample points -> index (1, rows)."""
-    prefix = config.prefix_tokens
+    """qkv: (batch, tokens, 3 * width), count: sample points -> index (batch, rows), -1 where an item keeps fewer."""
+    prefix, present = config.prefix_tokens, None if size is None else (size > 0).sum(1)
     scores = token_scores.torch_face(qkv, config.heads, size, **_form(reduction), prefix=prefix)
-    return sample_tokens.torch_face(scores, count, tokens.x, prefix, reduction.rule)[0]
+    return sample_tokens.torch_face(scores, count, tokens.x, prefix, reduction.rule, present)[0]
 
 
 def graph_face(

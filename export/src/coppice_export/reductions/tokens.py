@@ -16,6 +16,9 @@ class Tokens(NamedTuple):
 
     x: (batch, tokens, width). positions: (batch, tokens), the place of each in the full grid; "" in a graph where token
     i is at place i. size: (batch, tokens), how many original tokens each stands for; None or "" where that is 1.
+
+    Where items of a batch have different numbers of tokens, rows of size 0 at place -1 fill up the shorter ones: no
+    attention, score or mean counts them.
     """
 
     x: Any
@@ -28,6 +31,17 @@ class Tokens(NamedTuple):
 
         positions = self.positions.gather(1, index)
         return Tokens(x, F.pad(positions, (0, x.shape[1] - index.shape[1]), value=-1), size)
+
+    def rows(self, index) -> Tokens:
+        """Those of these PyTorch tokens that index (batch, rows) names; -1 fills up an item that has fewer."""
+        from torch import ones_like
+
+        there, index = index >= 0, index.clamp_min(0)
+        size = None if self.size is None else self.size.gather(1, index)
+        if not there.all():
+            size = (ones_like(self.x[:, :1, 0]) if size is None else size) * there
+        x = self.x.gather(1, index[:, :, None].expand(-1, -1, self.x.shape[2]))
+        return Tokens(x, self.positions.gather(1, index).where(there, -1), size)
 
 
 def graph_sizes(graph: Graph, tokens: Tokens) -> str:
