@@ -96,7 +96,7 @@ public final class Coppice {
 
   private static Engine engine(Bundle bundle, OpenOptions options) {
     OperatorLibrary library = OperatorLibrary.load(); // first: it keeps ONNX Runtime from recording usage
-    return new OrtEngine(bundle.modelBytes(), bundle.model(), library, options.threads(), ThreadPlan.probe(ROOT, options.threads()));
+    return new OrtEngine(bundle.modelBytes(), bundle.model(), bundle.info().preprocessing(), library, options.threads(), ThreadPlan.probe(ROOT, options.threads()));
   }
 
   /**

@@ -34,7 +34,7 @@ final class FloorPlanTest {
   @CsvSource({
     "api,",
     "tensor,",
-    "image, tensor api javax.imageio",
+    "image, api javax.imageio",
     "bundle, tensor api com.fasterxml.jackson.core",
     "device, api",
     "latency, device api com.fasterxml.jackson.core",

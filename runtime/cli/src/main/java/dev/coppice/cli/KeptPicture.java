@@ -67,7 +67,7 @@ final class KeptPicture {
 
   private static BufferedImage square(Image image, BundleInfo bundle) {
     BufferedImage pixels = new BufferedImage(image.width(), image.height(), BufferedImage.TYPE_INT_RGB);
-    byte[] rgb = image.rgb();
+    byte[] rgb = image.pixels().array();
     for (int i = 0; i < image.width() * image.height(); i++) {
       int value = (rgb[3 * i] & 0xff) << 16 | (rgb[3 * i + 1] & 0xff) << 8 | rgb[3 * i + 2] & 0xff;
       pixels.setRGB(i % image.width(), i / image.width(), value);

@@ -1,7 +1,9 @@
 package dev.coppice.engine;
 
+import dev.coppice.api.Image;
 import dev.coppice.tensor.FloatTensor;
 import dev.coppice.tensor.LongTensor;
+import java.nio.FloatBuffer;
 import java.util.List;
 
 /**
@@ -14,8 +16,17 @@ public interface Engine extends AutoCloseable {
   /** The input, to be filled before a run. */
   FloatTensor image();
 
+  /** Fills {@link #image()} with a picture: resized, cropped and normalised as in training. */
+  void load(Image picture);
+
   /** Runs the model with these patch tokens kept at each stage. */
   Output run(List<Integer> keep);
+
+  /**
+   * The same from and to the caller's buffers, from their positions on, which do not move. Direct buffers in the processor's byte order are
+   * used in place; the last of each is remembered, so that a caller who keeps to them pays nothing for it.
+   */
+  void run(FloatBuffer tensor, List<Integer> keep, FloatBuffer logits);
 
   /**
    * Ends the run in progress, which then throws a {@link dev.coppice.api.NativeException}. Any thread may call it, as long

@@ -34,6 +34,10 @@ final class Failures {
     return new NativeException("engine", "Bundle \"" + model + "\": the run failed (" + oneLine(e) + "); run `coppice doctor`.", e);
   }
 
+  static NativeException closing(OrtException e) {
+    return new NativeException("engine", "ONNX Runtime cannot free a session (" + oneLine(e) + "); run `coppice doctor`.", e);
+  }
+
   private static String oneLine(Throwable e) {
     return String.valueOf(e.getMessage()).replaceAll("\\s+", " ").strip().replaceAll("\\.$", "");
   }

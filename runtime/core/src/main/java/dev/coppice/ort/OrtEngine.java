@@ -7,12 +7,15 @@ import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtLoggingLevel;
 import ai.onnxruntime.OrtSession;
 import dev.coppice.api.BundleException;
+import dev.coppice.api.Image;
+import dev.coppice.api.Preprocessing;
 import dev.coppice.device.ThreadPlan;
 import dev.coppice.engine.Engine;
-import dev.coppice.tensor.ModelSpec;
 import dev.coppice.ops.OperatorLibrary;
 import dev.coppice.tensor.FloatTensor;
 import dev.coppice.tensor.LongTensor;
+import dev.coppice.tensor.ModelSpec;
+import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -30,10 +33,9 @@ public final class OrtEngine implements Engine {
   private final ModelSpec model;
   private final OrtEnvironment environment;
   private final OrtSession session;
-  private final FloatTensor image;
-  private final FloatTensor logits;
-  private final OnnxTensor imageValue;
-  private final OnnxTensor logitsValue;
+  private final FloatPort image;
+  private final FloatPort logits;
+  private final PictureInput picture;
   private final OrtSession.RunOptions runOptions;
   private final Map<List<Integer>, Budget> budgets =
       new LinkedHashMap<>(BUDGETS, 0.75f, true) {
@@ -62,9 +64,27 @@ public final class OrtEngine implements Engine {
   }
 
   /** Loads a model with the operator library. */
-  public OrtEngine(byte[] graph, ModelSpec model, OperatorLibrary library, int threads, ThreadPlan plan) {
+  public OrtEngine(byte[] graph, ModelSpec model, Preprocessing preprocessing, OperatorLibrary library, int threads, ThreadPlan plan) {
     this.model = model;
     this.environment = environment();
+    PictureInput.Sessions sessions = any -> session(any, library, threads, plan);
+    try {
+      session = sessions.make(graph);
+    } catch (OrtException e) {
+      throw Failures.opening(model.name(), e);
+    }
+    requirePorts();
+    try {
+      image = new FloatPort(environment, model.imageShape());
+      logits = new FloatPort(environment, 1, model.classes());
+      runOptions = new OrtSession.RunOptions();
+      picture = new PictureInput(environment, sessions, preprocessing, image.ownValue());
+    } catch (OrtException e) {
+      throw Failures.opening(model.name(), e);
+    }
+  }
+
+  private OrtSession session(byte[] graph, OperatorLibrary library, int threads, ThreadPlan plan) throws OrtException {
     try (OrtSession.SessionOptions options = new OrtSession.SessionOptions()) {
       options.setIntraOpNumThreads(threads);
       options.setInterOpNumThreads(1);
@@ -73,19 +93,7 @@ public final class OrtEngine implements Engine {
       }
       options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
       options.registerCustomOpLibrary(library.file().toString());
-      session = environment.createSession(graph, options);
-    } catch (OrtException e) {
-      throw Failures.opening(model.name(), e);
-    }
-    requirePorts();
-    image = FloatTensor.zeros(model.imageShape());
-    logits = FloatTensor.zeros(1, model.classes());
-    try {
-      imageValue = OnnxTensor.createTensor(environment, image.data(), image.shape());
-      logitsValue = OnnxTensor.createTensor(environment, logits.data(), logits.shape());
-      runOptions = new OrtSession.RunOptions();
-    } catch (OrtException e) {
-      throw Failures.opening(model.name(), e);
+      return environment.createSession(graph, options);
     }
   }
 
@@ -96,7 +104,7 @@ public final class OrtEngine implements Engine {
     outputs.addAll(model.kept());
     if (!session.getInputNames().equals(new HashSet<>(inputs)) || !session.getOutputNames().containsAll(outputs)) {
       String found = session.getInputNames() + " and " + session.getOutputNames();
-      closeSession();
+      close(session);
       throw new BundleException("model", "Bundle \"" + model.name() + "\": expected a model with inputs " + inputs + " and outputs " + outputs
           + ", found " + found + "; export it again.");
     }
@@ -113,28 +121,65 @@ public final class OrtEngine implements Engine {
 
   @Override
   public FloatTensor image() {
-    return image;
+    return image.own();
   }
 
   @Override
-  public Output run(List<Integer> keep) {
+  public void load(Image pixels) {
     try {
-      Budget budget = budgets.get(keep);
-      if (budget == null) {
-        budget = bind(keep);
-        budgets.put(List.copyOf(keep), budget);
-      }
-      runOptions.setTerminate(false);
-      session.run(budget.inputs, Set.of(), budget.outputs, runOptions).close();
-      return new Output(logits, budget.kept);
+      picture.load(pixels);
     } catch (OrtException e) {
       throw Failures.running(model.name(), e);
     }
   }
 
+  @Override
+  public Output run(List<Integer> keep) {
+    try {
+      Budget budget = budget(keep);
+      run(budget, image.ownValue(), logits.ownValue());
+      return new Output(logits.own(), budget.kept);
+    } catch (OrtException e) {
+      throw Failures.running(model.name(), e);
+    }
+  }
+
+  @Override
+  public void run(FloatBuffer tensor, List<Integer> keep, FloatBuffer out) {
+    try {
+      OnnxTensor from = image.over(tensor);
+      OnnxTensor to = logits.over(out);
+      if (from == image.ownValue()) {
+        image.own().data().put(0, tensor, tensor.position(), image.own().elements());
+      }
+      run(budget(keep), from, to);
+      if (to == logits.ownValue()) {
+        out.put(out.position(), logits.own().data(), 0, logits.own().elements());
+      }
+    } catch (OrtException e) {
+      throw Failures.running(model.name(), e);
+    }
+  }
+
+  private void run(Budget budget, OnnxTensor from, OnnxTensor to) throws OrtException {
+    budget.inputs.put(model.image(), from);
+    budget.outputs.put(model.logits(), to);
+    runOptions.setTerminate(false);
+    session.run(budget.inputs, Set.of(), budget.outputs, runOptions).close();
+  }
+
+  private Budget budget(List<Integer> keep) throws OrtException {
+    Budget budget = budgets.get(keep);
+    if (budget == null) {
+      budget = bind(keep);
+      budgets.put(List.copyOf(keep), budget);
+    }
+    return budget;
+  }
+
   private Budget bind(List<Integer> keep) throws OrtException {
-    Map<String, OnnxTensor> inputs = new HashMap<>(Map.of(model.image(), imageValue));
-    Map<String, OnnxValue> outputs = new HashMap<>(Map.of(model.logits(), logitsValue));
+    Map<String, OnnxTensor> inputs = new HashMap<>();
+    Map<String, OnnxValue> outputs = new HashMap<>();
     List<OnnxTensor> own = new ArrayList<>();
     List<LongTensor> kept = new ArrayList<>();
     if (!keep.isEmpty()) {
@@ -165,17 +210,18 @@ public final class OrtEngine implements Engine {
   public void close() {
     budgets.values().forEach(Budget::close);
     budgets.clear();
-    imageValue.close();
-    logitsValue.close();
+    picture.close();
+    image.close();
+    logits.close();
     runOptions.close();
-    closeSession();
+    close(session);
   }
 
-  private void closeSession() {
+  static void close(OrtSession session) {
     try {
       session.close();
     } catch (OrtException e) {
-      throw Failures.running(model.name(), e);
+      throw Failures.closing(e);
     }
   }
 }

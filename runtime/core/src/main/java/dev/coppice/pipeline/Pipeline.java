@@ -4,6 +4,7 @@ import dev.coppice.api.BundleException;
 import dev.coppice.api.BundleInfo;
 import dev.coppice.api.Classifier;
 import dev.coppice.api.Image;
+import dev.coppice.api.Keep;
 import dev.coppice.api.Label;
 import dev.coppice.api.OpenOptions;
 import dev.coppice.api.Result;
@@ -11,12 +12,13 @@ import dev.coppice.api.RunOptions;
 import dev.coppice.api.Timings;
 import dev.coppice.bundle.Bundle;
 import dev.coppice.engine.Engine;
-import dev.coppice.image.Preprocessor;
 import dev.coppice.tensor.LongTensor;
+import java.nio.FloatBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -27,7 +29,6 @@ public final class Pipeline implements Classifier {
 
   private final Bundle bundle;
   private final Engine engine;
-  private final Preprocessor preprocessor;
   private final Duration closeLimit;
   private final Telemetry telemetry;
   // One run at a time, and none while the engine closes: ONNX Runtime crashes the JVM when it closes under a run.
@@ -35,6 +36,10 @@ public final class Pipeline implements Classifier {
   private final Object ending = new Object();
   private volatile boolean closing;
   private boolean closed; // guarded by ending
+  private volatile Choice last;
+
+  /** What was asked for, and what it means for this bundle. */
+  private record Choice(Optional<Keep> keep, Bundle.Budget budget) {}
 
   /** Takes over the engine and closes it in {@link #close()}. */
   public Pipeline(Bundle bundle, Engine engine, OpenOptions options) {
@@ -42,7 +47,6 @@ public final class Pipeline implements Classifier {
     this.telemetry = new Telemetry(bundle.info(), options.metrics());
     this.bundle = bundle;
     this.engine = engine;
-    this.preprocessor = new Preprocessor(bundle.info().preprocessing());
   }
 
   @Override
@@ -68,12 +72,12 @@ public final class Pipeline implements Classifier {
   /** The line itself, untold. */
   Result run(Image image, RunOptions options) {
     Objects.requireNonNull(image, "image");
-    Bundle.Budget budget = bundle.budget(options.keep());
+    Bundle.Budget budget = budget(options.keep());
     turn.lock();
     try {
       requireOpen();
       long start = System.nanoTime();
-      preprocessor.apply(image, engine.image().data());
+      engine.load(image);
       long preprocessed = System.nanoTime();
       Engine.Output output = engine.run(budget.keep());
       long ran = System.nanoTime();
@@ -84,6 +88,39 @@ public final class Pipeline implements Classifier {
     } finally {
       turn.unlock();
     }
+  }
+
+  @Override
+  public void infer(FloatBuffer tensor, RunOptions options, FloatBuffer logits) {
+    requireRoom("tensor", tensor, engine.image().elements());
+    requireRoom("logits", logits, bundle.info().labels().size());
+    if (logits.isReadOnly()) {
+      throw new IllegalArgumentException("logits must be a buffer that can be written, found a read-only one.");
+    }
+    Bundle.Budget budget = budget(options.keep());
+    turn.lock();
+    try {
+      requireOpen();
+      engine.run(tensor, budget.keep(), logits);
+    } finally {
+      turn.unlock();
+    }
+  }
+
+  private static void requireRoom(String name, FloatBuffer buffer, int elements) {
+    if (buffer.remaining() < elements) {
+      throw new IllegalArgumentException(name + " must have room for " + elements + " floats, found " + buffer.remaining() + ".");
+    }
+  }
+
+  /** Frame after frame asks for the same: it is looked up without allocating. */
+  private Bundle.Budget budget(Optional<Keep> keep) {
+    Choice choice = last;
+    if (choice == null || !choice.keep.equals(keep)) {
+      choice = new Choice(keep, bundle.budget(keep));
+      last = choice;
+    }
+    return choice.budget;
   }
 
   @Override

@@ -3,16 +3,10 @@ package dev.coppice.pipeline;
 import dev.coppice.api.Label;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
-import java.util.PriorityQueue;
 
 /** Logits to ranked labels. */
 final class Ranking {
-
-  // Worst first, for a heap that keeps the best: lower score, then higher index.
-  private static final Comparator<Label> WORST_FIRST =
-      Comparator.comparingDouble((Label label) -> label.score()).thenComparing(Label::index, Comparator.reverseOrder());
 
   private Ranking() {}
 
@@ -26,15 +20,27 @@ final class Ranking {
     for (int i = 0; i < names.size(); i++) {
       sum += Math.exp(logits.get(i) - max);
     }
-    PriorityQueue<Label> best = new PriorityQueue<>(WORST_FIRST);
+    // Insertion into the few that are asked for: a thousand labels would be a thousand objects.
+    int[] best = new int[Math.min(count, names.size())];
+    float[] scores = new float[best.length];
+    int found = 0;
     for (int i = 0; i < names.size(); i++) {
-      best.add(new Label(i, names.get(i), (float) (Math.exp(logits.get(i) - max) / sum)));
-      if (best.size() > count) {
-        best.remove();
+      float score = (float) (Math.exp(logits.get(i) - max) / sum);
+      if (found == best.length && Float.compare(score, scores[found - 1]) <= 0) {
+        continue;
       }
+      int place = found < best.length ? found++ : found - 1;
+      for (; place > 0 && Float.compare(score, scores[place - 1]) > 0; place--) {
+        best[place] = best[place - 1];
+        scores[place] = scores[place - 1];
+      }
+      best[place] = i;
+      scores[place] = score;
     }
-    List<Label> ranked = new ArrayList<>(best);
-    ranked.sort(WORST_FIRST.reversed());
+    List<Label> ranked = new ArrayList<>(best.length);
+    for (int place = 0; place < best.length; place++) {
+      ranked.add(new Label(best[place], names.get(best[place]), scores[place]));
+    }
     return ranked;
   }
 }

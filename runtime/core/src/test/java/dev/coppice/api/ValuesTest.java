@@ -3,6 +3,7 @@ package dev.coppice.api;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -54,6 +55,13 @@ final class ValuesTest {
   @CsvSource({"0, 1, 0", "1, -1, 3", "2, 2, 11", "65536, 65536, 0"})
   void shouldRefusePixelsThatDoNotFitTheSize(int width, int height, int bytes) {
     assertThatThrownBy(() -> new Image(width, height, new byte[bytes], 0)).isInstanceOf(IllegalArgumentException.class).hasMessageContaining("width");
+  }
+
+  @ParameterizedTest
+  @CsvSource({"3, 2, 9, even", "2, 3, 9, even", "2, 2, 12, 6 bytes: 12"})
+  void shouldRefuseAVideoPictureThatDoesNotFitTheSize(int width, int height, int bytes, String named) {
+    assertThatThrownBy(() -> new Image(width, height, Image.Layout.NV12, ByteBuffer.allocate(bytes), 0)).isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining(named);
   }
 
   @ParameterizedTest

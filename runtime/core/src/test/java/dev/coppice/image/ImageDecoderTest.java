@@ -79,7 +79,7 @@ final class ImageDecoderTest {
   void shouldReadRgbPngExactly() throws IOException {
     BufferedImage image = new BufferedImage(3, 1, BufferedImage.TYPE_INT_RGB);
     image.setRGB(0, 0, 3, 1, new int[] {0x010203, 0xfffefd, 0x808182}, 0, 3);
-    assertThat(decode(image).rgb()).containsExactly(1, 2, 3, 255, 254, 253, 128, 129, 130);
+    assertThat(decode(image).pixels().array()).containsExactly(1, 2, 3, 255, 254, 253, 128, 129, 130);
   }
 
   @ParameterizedTest
@@ -88,14 +88,14 @@ final class ImageDecoderTest {
     BufferedImage image = new BufferedImage(3, 1, type);
     int scale = type == BufferedImage.TYPE_BYTE_GRAY ? 1 : 257;
     image.getRaster().setSamples(0, 0, 3, 1, 0, new int[] {0, 100 * scale, 255 * scale});
-    assertThat(decode(image).rgb()).containsExactly(0, 0, 0, 100, 100, 100, 255, 255, 255);
+    assertThat(decode(image).pixels().array()).containsExactly(0, 0, 0, 100, 100, 100, 255, 255, 255);
   }
 
   @Test
   void shouldReadBlackAndWhite() throws IOException {
     BufferedImage image = new BufferedImage(9, 1, BufferedImage.TYPE_BYTE_BINARY);
     image.setRGB(8, 0, 0xffffff);
-    assertThat(Arrays.copyOfRange(decode(image).rgb(), 21, 27)).containsExactly(0, 0, 0, 255, 255, 255);
+    assertThat(Arrays.copyOfRange(decode(image).pixels().array(), 21, 27)).containsExactly(0, 0, 0, 255, 255, 255);
   }
 
   @Test
@@ -103,7 +103,7 @@ final class ImageDecoderTest {
     BufferedImage image = new BufferedImage(2, 1, BufferedImage.TYPE_BYTE_INDEXED);
     image.setRGB(0, 0, 0xff0000);
     image.setRGB(1, 0, 0x0000ff);
-    assertThat(decode(image).rgb()).containsExactly(255, 0, 0, 0, 0, 255);
+    assertThat(decode(image).pixels().array()).containsExactly(255, 0, 0, 0, 0, 255);
   }
 
   @Test
@@ -111,14 +111,14 @@ final class ImageDecoderTest {
     BufferedImage image = new BufferedImage(2, 1, BufferedImage.TYPE_INT_ARGB);
     image.setRGB(0, 0, 0x00112233);
     image.setRGB(1, 0, 0x80445566);
-    assertThat(decode(image).rgb()).containsExactly(0x11, 0x22, 0x33, 0x44, 0x55, 0x66);
+    assertThat(decode(image).pixels().array()).containsExactly(0x11, 0x22, 0x33, 0x44, 0x55, 0x66);
   }
 
   @Test
   void shouldReadJpegNearTheColourThatWasSaved() throws IOException {
     BufferedImage image = new BufferedImage(16, 16, BufferedImage.TYPE_INT_RGB);
     image.setRGB(0, 0, 16, 16, ints(256, 0x406080), 0, 16);
-    byte[] rgb = ImageDecoder.decode(encode(image, "jpeg")).rgb();
+    byte[] rgb = ImageDecoder.decode(encode(image, "jpeg")).pixels().array();
     // One level from each of two colour conversions, one from quantisation at quality 0.75.
     for (int channel = 0; channel < 3; channel++) {
       assertThat(rgb[channel] & 0xff).isCloseTo(0x40 + 0x20 * channel, within(3));

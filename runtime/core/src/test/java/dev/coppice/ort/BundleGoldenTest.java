@@ -75,7 +75,7 @@ final class BundleGoldenTest {
 
   private static OrtEngine open(byte[] model) {
     OrtEngine.version();
-    return new OrtEngine(model, bundle.model(), OperatorLibrary.load(), 2, new ThreadPlan(List.of(1)));
+    return new OrtEngine(model, bundle.model(), bundle.info().preprocessing(), OperatorLibrary.load(), 2, new ThreadPlan(List.of(1)));
   }
 
   private static float[] logits(Bundle.Golden golden, List<Integer> keep) {

@@ -4,11 +4,13 @@ import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 
-/** An ONNX model of one operator of ours, written field by field after onnx.proto, so that its attributes can be wrong. */
+/** An ONNX model of one operator of ours, written field by field after onnx.proto. What is wrong in it, ONNX Runtime refuses. */
 final class OneNode {
 
   static final int FLOAT = 1;
+  static final int UINT8 = 2;
   static final int INT64 = 7;
 
   private final ByteArrayOutputStream node = new ByteArrayOutputStream();
@@ -54,9 +56,27 @@ final class OneNode {
   OneNode attribute(String name, float value) {
     ByteArrayOutputStream attribute = new ByteArrayOutputStream();
     text(attribute, 1, name);
-    varint(attribute, 2 << 3 | 5);
-    attribute.writeBytes(ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN).putFloat(value).array());
+    real(attribute, 2, value);
     number(attribute, 20, 1);
+    bytes(node, 5, attribute);
+    return this;
+  }
+
+  OneNode attribute(String name, long first, long second) {
+    ByteArrayOutputStream attribute = new ByteArrayOutputStream();
+    text(attribute, 1, name);
+    number(attribute, 8, first);
+    number(attribute, 8, second);
+    number(attribute, 20, 7);
+    bytes(node, 5, attribute);
+    return this;
+  }
+
+  OneNode attribute(String name, List<Float> values) {
+    ByteArrayOutputStream attribute = new ByteArrayOutputStream();
+    text(attribute, 1, name);
+    values.forEach(value -> real(attribute, 7, value));
+    number(attribute, 20, 6);
     bytes(node, 5, attribute);
     return this;
   }
@@ -109,6 +129,11 @@ final class OneNode {
   private static void number(ByteArrayOutputStream out, int field, long value) {
     varint(out, field << 3);
     varint(out, value);
+  }
+
+  private static void real(ByteArrayOutputStream out, int field, float value) {
+    varint(out, field << 3 | 5);
+    out.writeBytes(ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN).putFloat(value).array());
   }
 
   private static void varint(ByteArrayOutputStream out, long value) {
