@@ -2,9 +2,11 @@
 module dev.coppice.core {
   exports dev.coppice;
   exports dev.coppice.api;
+  exports dev.coppice.latency; // measuring, for the JUnit extension and the command line
 
   requires com.fasterxml.jackson.core; // the bundle's manifest, read as a stream
   requires com.microsoft.onnxruntime; // package ort only
+  requires java.management; // does the JVM compile or collect while it is measured? package latency only
   requires java.desktop; // ImageIO, package image only
   requires jdk.jfr; // flight recordings, package pipeline only
   requires org.slf4j;

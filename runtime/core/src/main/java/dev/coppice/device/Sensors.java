@@ -99,7 +99,7 @@ public final class Sensors implements AutoCloseable {
     }
   }
 
-  private static List<Path> matching(Path folder, String pattern) {
+  static List<Path> matching(Path folder, String pattern) {
     List<Path> found = new ArrayList<>();
     try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder, pattern)) {
       entries.forEach(found::add);
