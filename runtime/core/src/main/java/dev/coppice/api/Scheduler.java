@@ -1,6 +1,7 @@
 package dev.coppice.api;
 
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Flow;
 
 /**
  * Runs images by their deadlines, one at a time, each with as many tokens as the moment allows. Safe for use by many
@@ -23,6 +24,27 @@ public interface Scheduler extends AutoCloseable {
    * @throws IllegalStateException after {@link #close()}
    */
   CompletableFuture<Result> submit(Image image, Request request);
+
+  /**
+   * A stream of every image that a publisher has, at the pace of one subscriber: images are asked for as results are, {@code
+   * atOnce} at a time. Any number of streams share a scheduler.
+   *
+   * <p>Each image has the request's deadline from its arrival; one that is refused costs a result and is told to {@link
+   * MetricsListener#refused}, the stream goes on. It ends with the publisher, or with the failure of a run. The subscriber is
+   * called on the scheduler's thread, so it must not block.
+   *
+   * @param atOnce images of this stream in the scheduler's queue and run together, at least 1
+   * @throws IllegalArgumentException if no rung has the least accuracy
+   */
+  Flow.Processor<Image, Result> stream(Request request, int atOnce);
+
+  /**
+   * The same for a camera, which cannot wait: takes every frame at once, keeps the newest, gives the others up as {@code
+   * overload.superseded}.
+   *
+   * @throws IllegalArgumentException if no rung has the least accuracy
+   */
+  Flow.Processor<Image, Result> newestFrames(Request request);
 
   /**
    * Fails what waits with {@link IllegalStateException}, waits for the run in progress, ends it after {@link

@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Flow;
 
 /** One thread that takes the most urgent request, asks the controller for a rung, and runs it. */
 public final class Dispatcher implements Scheduler {
@@ -72,10 +73,7 @@ public final class Dispatcher implements Scheduler {
   @Override
   public CompletableFuture<Result> submit(Image image, Request request) {
     Objects.requireNonNull(image, "image");
-    int fastest = controller.fastest(request.minAccuracy());
-    if (fastest == BudgetController.NONE) {
-      throw new IllegalArgumentException("minAccuracy must be at most that of the best rung of bundle \"" + bundle().name() + "\": " + request.minAccuracy());
-    }
+    int fastest = fastest(request);
     long now = System.nanoTime();
     long deadline = now + request.deadline().toNanos();
     int lane = request.lane().ordinal();
@@ -95,6 +93,29 @@ public final class Dispatcher implements Scheduler {
     }
     telemetry.queued(queue.size());
     return work.future;
+  }
+
+  @Override
+  public Flow.Processor<Image, Result> stream(Request request, int atOnce) {
+    fastest(request);
+    if (atOnce < 1) {
+      throw new IllegalArgumentException("atOnce must be at least 1: " + atOnce);
+    }
+    return new FrameStream(this, telemetry, request, atOnce, false);
+  }
+
+  @Override
+  public Flow.Processor<Image, Result> newestFrames(Request request) {
+    fastest(request);
+    return new FrameStream(this, telemetry, request, 1, true);
+  }
+
+  private int fastest(Request request) {
+    int fastest = controller.fastest(request.minAccuracy());
+    if (fastest == BudgetController.NONE) {
+      throw new IllegalArgumentException("minAccuracy must be at most that of the best rung of bundle \"" + bundle().name() + "\": " + request.minAccuracy());
+    }
+    return fastest;
   }
 
   /** Takes work that nobody waits for any more out of the queue, or ends its run. */

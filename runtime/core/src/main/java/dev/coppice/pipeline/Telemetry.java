@@ -117,6 +117,10 @@ final class Telemetry {
     LOG.warn("bundle {}: a run is ended, closing has waited {} ms for it", bundle, waitedMillis);
   }
 
+  void subscriberFailed(RuntimeException fault) {
+    LOG.warn("bundle {}: the subscriber of a stream failed; the stream is cancelled", bundle, fault);
+  }
+
   void closed() {
     LOG.info("bundle {} is closed", bundle);
   }
