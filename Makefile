@@ -45,4 +45,4 @@ accuracy: build  ## top-1 through Java beside PyTorch on 1,500 photographs
 	@$(python) -m coppice_export.accuracy
 
 clean:  ## remove everything that was built
-	rm -rf target native/target runtime/core/target runtime/cli/target
+	rm -rf target native/target runtime/*/target docs/how-to/latency-test/target

@@ -1,0 +1,75 @@
+package dev.coppice.junit;
+
+import dev.coppice.api.OpenOptions;
+import dev.coppice.latency.Finding;
+import dev.coppice.latency.LatencyPlan;
+import dev.coppice.latency.Outcome;
+import dev.coppice.latency.Verdict;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.extension.AfterTestExecutionCallback;
+import org.junit.jupiter.api.extension.Extension;
+import org.junit.jupiter.api.extension.ExtensionContext;
+import org.junit.jupiter.api.extension.ParameterContext;
+import org.junit.jupiter.api.extension.ParameterResolver;
+import org.junit.jupiter.api.extension.TestTemplateInvocationContext;
+import org.opentest4j.AssertionFailedError;
+import org.opentest4j.TestAbortedException;
+
+/** One measurement of a {@link LatencyTest}: gives it a probe, publishes what was found, and judges. */
+record Fork(int number, Forks forks, LatencyPlan plan, Optional<Path> bundle, OpenOptions options, Path root, boolean strict)
+    implements TestTemplateInvocationContext, ParameterResolver, AfterTestExecutionCallback {
+
+  private static final ExtensionContext.Namespace ROOM = ExtensionContext.Namespace.create(LatencyTest.class);
+
+  @Override
+  public String getDisplayName(int index) {
+    return plan.scenario() + " p" + plan.percentile() + ", fork " + number;
+  }
+
+  @Override
+  public List<Extension> getAdditionalExtensions() {
+    return List.of(this);
+  }
+
+  @Override
+  public boolean supportsParameter(ParameterContext parameter, ExtensionContext context) {
+    return parameter.getParameter().getType() == LatencyProbe.class;
+  }
+
+  @Override
+  public Object resolveParameter(ParameterContext parameter, ExtensionContext context) {
+    LatencyProbe probe = new LatencyProbe(plan, bundle, options, root, (measuring, outcome) -> judge(context, measuring, outcome));
+    context.getStore(ROOM).put(LatencyProbe.class, probe); // closed with the store, after the test
+    return probe;
+  }
+
+  @Override
+  public void afterTestExecution(ExtensionContext context) {
+    LatencyProbe probe = context.getStore(ROOM).get(LatencyProbe.class, LatencyProbe.class);
+    if (context.getExecutionException().isEmpty() && (probe == null || !probe.measured())) {
+      throw new AssertionFailedError("This latency test measured nothing: take a LatencyProbe as parameter and call its measure(...).");
+    }
+  }
+
+  private void judge(ExtensionContext context, LatencyProbe probe, Outcome measured) throws Exception {
+    Outcome outcome = forks.add(measured.samples().percentile(plan.percentile())).map(finding -> with(measured, finding)).orElse(measured);
+    Reports.publish(context, root, probe, outcome);
+    Verdict verdict = outcome.verdict().orElseThrow();
+    if (verdict == Verdict.FAIL || verdict != Verdict.PASS && strict) {
+      throw new AssertionFailedError(outcome.sentence());
+    }
+    if (verdict != Verdict.PASS) {
+      throw new TestAbortedException(outcome.sentence());
+    }
+  }
+
+  private static Outcome with(Outcome outcome, Finding finding) {
+    List<Finding> findings = new ArrayList<>(outcome.findings());
+    findings.add(finding);
+    Optional<Verdict> verdict = outcome.plan().allowed().contains(finding.doubt()) ? outcome.verdict() : Optional.of(Verdict.INVALID);
+    return new Outcome(outcome.plan(), outcome.samples(), outcome.elapsedNanos(), outcome.busyNanos(), outcome.warmUpRuns(), verdict, findings, outcome.readings(), outcome.unknown());
+  }
+}
