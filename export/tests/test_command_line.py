@@ -44,7 +44,8 @@ def test_convert_makes_a_ladder_of_its_own(call):
 
 def test_convert_says_what_it_compared_and_wrote(call):
     """The table has a line for each rung with the difference to PyTorch; the last line counts our operators."""
-    _, error = call(*FROM_PRESET, "--rung", "all=16,16", "--rung", "few=4,2", "--default", "all")
+    _, error = call(*FROM_PRESET, "--rung", "all=16,16", "--rung", "few=4,2")
+    assert json.loads(Path("bundle/bundle.json").read_text())["default"] == "all"
     assert re.search(r"all .* 16 16 .* \d\.\de-0[67]", error)
     assert "largest difference to PyTorch" in error
     assert "operators: LinearAttention x2, TokenAttention x3, TopKTokens x2; wrote bundle" in error

@@ -76,7 +76,9 @@ def convert(
     rung: Annotated[
         list[str] | None, typer.Option(help="A token budget: NAME=COUNT,COUNT. Repeat for a ladder.")
     ] = None,
-    default: Annotated[str, typer.Option(help="The rung used when nobody asks for another.")] = "full",
+    default: Annotated[
+        str | None, typer.Option(help="The rung used when nobody asks for another; the first if left out.")
+    ] = None,
     fuse_pruned: Annotated[bool, typer.Option(help="Keep one token for the pruned ones (EViT).")] = False,
     hallucinate: Annotated[
         int,
@@ -139,7 +141,8 @@ def convert(
         names = names or tuple(label for _, label, _ in IMAGENETTE)
     text, terms = card.read_text(encoding="utf-8") if card else "", _licence(licence)
     names = names or labels_for(config.classes)
-    spec = BundleSpec(name or config.name, version, names, tuple(rungs), default if rungs else "", data, text, terms)
+    default = (default or rungs[0].name) if rungs else ""
+    spec = BundleSpec(name or config.name, version, names, tuple(rungs), default, data, text, terms)
     validate(out, config, spec, overwrite)
     config, state = compaction.applied(config, opened.state, console)
     report = write_bundle(out, config, state, spec, overwrite)
