@@ -10,7 +10,7 @@ import torch
 
 from coppice_export.check import session
 from coppice_export.graph import DOMAIN, Graph
-from coppice_export.operators import merge_tokens, patch_merger, sample_tokens, threshold_tokens
+from coppice_export.operators import merge_tokens, patch_merger, prune_merge_tokens, sample_tokens, threshold_tokens
 
 FACES = ("ours", "stock", "torch")
 WIDTH = 5
@@ -56,6 +56,11 @@ def _threshold(feeds: dict, **attributes) -> list:
 def _merge(feeds: dict, **attributes) -> list:
     slots = ("x", "metric", "count", "size", "threshold")
     return _call("MergeTokens", slots, ("y", "merged_size", "group", "kept_count"), feeds, **attributes)
+
+
+def _prune_merge(feeds: dict, **attributes) -> list:
+    slots = ("scores", "count", "x", "size")
+    return _call("PruneMergeTokens", slots, ("index", "y", "merged_size"), feeds, **attributes)
 
 
 def _mix(feeds: dict, **attributes) -> list:
@@ -229,6 +234,47 @@ def test_padded_merging_ignores_what_is_added():
         assert not size[b, kept[b] :].any()
 
 
+@pytest.mark.parametrize("rank", prune_merge_tokens.RANKS)
+@pytest.mark.parametrize(
+    ("tokens", "count", "share"), [(2, 1, 0.5), (17, 16, 1.0), (17, 1, 0.5), (98, 40, 0.0), (197, 144, 1.0)]
+)
+@pytest.mark.parametrize("face", FACES)
+def test_prune_merge_tokens_equals_its_reference(face, tokens, count, share, rank):
+    """Every face keeps the same tokens and merges the same ones into them."""
+    feeds = _merge_feeds(tokens, count, dim=24)
+    feeds = {
+        "scores": np.exp(_normal(2, 1, tokens)),
+        "count": feeds["count"],
+        "x": feeds["metric"],
+        "size": feeds["size"],
+    }
+    arrays = {name: array for name, array in feeds.items() if name != "count"}
+    options = {"prefix": 1, "merge_share": share, "rank": rank}
+    expected = prune_merge_tokens.reference(**arrays, count=count, **options)
+    if face == "torch":
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        found = prune_merge_tokens.torch_face(**tensors, count=count, **options)
+    else:
+        graph = Graph("test")
+        names = getattr(prune_merge_tokens, face)(graph, *_inputs(graph, feeds), **options)
+        found = _run(graph, dict(zip(("index", "y", "merged_size"), names)), feeds)
+    np.testing.assert_array_equal(found[0], expected[0])
+    # Means of at most 60 terms of magnitude 4, sizes of as many cosines: their roundings, and twice 35 of a cosine.
+    for array, wanted in zip(found[1:], expected[1:]):
+        np.testing.assert_allclose(array, wanted, rtol=0, atol=60 * 4 * 70 * 2**-24)
+
+
+def test_no_token_is_left_that_a_more_important_one_copies():
+    """By importance and distance, of ten tokens in three copies each one stays, whatever the scores."""
+    x = np.repeat(_normal(0, 1, 10, 16), 3, axis=1)
+    feeds = {"scores": np.exp(_normal(1, 1, 30)), "count": np.array(10), "x": x}
+    index, y, size = _prune_merge(feeds, prefix_tokens=0, merge_share=1.0, rank="importance_distance")
+    assert sorted(token // 3 for token in index[0]) == list(range(10))
+    assert len({token // 3 for token in _prune_merge(feeds, prefix_tokens=0)[0][0]}) < 10
+    np.testing.assert_allclose(y, x[:, index[0]], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(size, 3, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("options", [{}, {"scale": 0.0}, {"layer_norm": True}, {"prefix": 1}], ids=str)
 @pytest.mark.parametrize("face", FACES)
 def test_patch_merger_equals_its_reference(face, options):
@@ -265,6 +311,7 @@ SCORES, X = np.ones((1, 9), np.float32), np.ones((1, 9, 4), np.float32)
 COUNT, LIMIT = np.array(3), np.array(0.5, np.float32)
 SAMPLED, PASSED = {"scores": SCORES, "count": COUNT, "x": X}, {"scores": SCORES, "threshold": LIMIT, "x": X}
 MERGED = {"x": X, "metric": X, "count": COUNT}
+PRUNED = {"scores": SCORES, "count": COUNT, "x": X}
 MIXED = {"x": X, "w": np.ones((4, 2), np.float32)}
 TWO = {"scores": np.ones((2, 9), np.float32), "x": np.ones((2, 9, 4), np.float32)}
 
@@ -293,6 +340,15 @@ TWO = {"scores": np.ones((2, 9), np.float32), "x": np.ones((2, 9, 4), np.float32
         (_merge, MERGED, {"prefix_tokens": 10}, "x [1,9,4] has fewer tokens than prefix_tokens=10"),
         (_merge, {"x": TWO["x"], "metric": TWO["x"], "threshold": LIMIT}, {"rule": "threshold"}, "set attribute pad=1"),
         (
+            _prune_merge,
+            PRUNED | {"count": np.array(9)},
+            {},
+            "count must be 0..8 (tokens 9 less prefix_tokens 1), found 9",
+        ),
+        (_prune_merge, PRUNED | {"size": SCORES[:, 1:]}, {}, "size must have shape [1,9] to match scores, found [1,8]"),
+        (_prune_merge, PRUNED, {"merge_share": 1.5}, "merge_share must be 0..1, found 1.5"),
+        (_prune_merge, PRUNED, {"rank": "size"}, "rank must be one of importance, importance_distance, found size"),
+        (
             _mix,
             MIXED | {"w": np.ones((5, 2), np.float32)},
             {},
@@ -316,4 +372,5 @@ def test_empty_batches_give_empty_results():
     y, _, group, kept = _merge({"x": none, "metric": none, "count": COUNT})
     assert (y.shape, group.shape, kept.shape) == ((0, 6, 4), (0, 9), (0,))
     assert _sample({"scores": none[..., 0], "count": COUNT, "x": none})[0].shape[0] == 0
+    assert _prune_merge({"scores": none[..., 0], "count": COUNT, "x": none})[1].shape == (0, 4, 4)
     assert _mix(MIXED | {"x": none})[0].shape == (0, 2, 4)

@@ -42,6 +42,7 @@ CASES = {
     "merge-without-sizes": Case(Reduction.at(*AT, method="merge", proportional=False), MERGED),
     "merge-linear": Case(Reduction.at(*AT, method="merge"), MERGED, attention=COSINE),
     "prune_merge": Case(Reduction.at(*AT, method="prune_merge"), PRUNED),
+    "prune_merge-by-distance": Case(Reduction.at(*AT, method="prune_merge", rank="importance_distance"), PRUNED),
     "merge-all-that-go": Case(Reduction.at(*AT, method="prune_merge", merge_share=1.0), PRUNED),
     "drop-all-that-go": Case(Reduction.at(*AT, method="prune_merge", merge_share=0.0), PRUNED),
     "sizes-into-top_k": Case(
@@ -197,6 +198,13 @@ def test_full_budget_is_the_dense_model(tiny, random_state, name):
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5)
 
 
+def _by_distance(x, scores) -> np.ndarray:
+    """Each token's score times its distance to the nearest token with a larger one, 2 for the first, by loops."""
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    larger = [[other for other in range(1, len(x)) if scores[other] > scores[token]] for token in range(len(x))]
+    return np.array([s * min((1 - unit[t] @ unit[o] for o in larger[t]), default=2) for t, s in enumerate(scores)])
+
+
 def _prune_merge(x, scores, size, count: int, merged: int) -> tuple[list, list, list]:
     """DiffRate's rule by loops, one item with one class token: rows, their places and sizes."""
     rank = sorted(range(1, len(x)), key=lambda token: (-scores[token], token))
@@ -210,17 +218,19 @@ def _prune_merge(x, scores, size, count: int, merged: int) -> tuple[list, list, 
     return [x[0], *(np.mean(groups[k], 0) for k in kept)], [0, *kept], [size[0], *(sizes[k] for k in kept)]
 
 
+@pytest.mark.parametrize("rank", ["importance", "importance_distance"])
 @pytest.mark.parametrize(
     ("count", "share", "merged"), [(5, 0.5, 3), (5, 1.0, 6), (9, 0.3, 1), (1, 0.4, 4), (11, 0.5, 0)]
 )
-def test_prune_merge_follows_its_rule(tiny, count, share, merged):
+def test_prune_merge_follows_its_rule(tiny, count, share, merged, rank):
     """Against loops in float64: which tokens go where, their means and what becomes of sizes."""
     rng = np.random.default_rng(count)
     x, scores, size = rng.standard_normal((12, 24)), rng.random(12), 1.0 + rng.integers(0, 3, 12)
-    reduction = Reduction(1, "prune_merge", merge_share=share)
+    reduction = Reduction(1, "prune_merge", merge_share=share, rank=rank)
     tokens = Tokens(torch.from_numpy(x)[None], None, torch.from_numpy(size)[None])
     found = METHODS["prune_merge"].torch_face(reduction, tiny, tokens, None, torch.from_numpy(scores)[None], count)
-    for array, expected in zip(found, _prune_merge(x, scores, size, count, merged), strict=True):
+    values = scores if rank == "importance" else _by_distance(x, scores)
+    for array, expected in zip(found, _prune_merge(x, values, size, count, merged), strict=True):
         np.testing.assert_allclose(array[0], expected, rtol=0, atol=1e-12)
 
 
@@ -275,11 +285,12 @@ def test_sizes_change_the_attention(tiny, random_state):
     assert np.abs(logits[0] - logits[1]).max() > 1e-3
 
 
-def test_merging_uses_one_operator_a_stage(tiny, random_state):
-    """ToMe needs one node of ours for each reduction and one for each attention."""
-    config = _config(tiny, CASES["merge"])
+@pytest.mark.parametrize(("name", "operator"), [("merge", "MergeTokens"), ("prune_merge", "PruneMergeTokens")])
+def test_merging_uses_one_operator_a_stage(tiny, random_state, name, operator):
+    """ToMe and DiffRate need one node of ours for each reduction and one for each attention."""
+    config = _config(tiny, CASES[name])
     operators = used_operators(build_model(config, random_state(config)))
-    assert operators == {"MergeTokens": 3, "TokenAttention": 5}
+    assert operators == {operator: 3, "TokenAttention": 5}
 
 
 def test_merging_more_than_half_is_refused_in_a_ladder(tiny, tmp_path, random_state, tiny_spec):
@@ -301,6 +312,7 @@ def test_merging_more_than_half_is_refused_in_a_ladder(tiny, tmp_path, random_st
         ({"method": "static"}, r"reduction places: expected rising numbers, for static alone, found \(\)"),
         ({"places": (0, 1)}, r"reduction places: .* for static alone, found \(0, 1\)"),
         ({"method": "static", "places": (0, 2, 1)}, r"reduction places: expected rising numbers, .*\(0, 2, 1\)"),
+        ({"rank": "size"}, "reduction rank: expected one of importance, importance_distance, found 'size'"),
         ({"merge_share": 1.5}, "reduction merge_share: expected a share from 0 to 1, found 1.5"),
     ],
 )

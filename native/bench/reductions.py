@@ -6,10 +6,12 @@ plain Slice stands in its place. A ratio of 1 means that the reduction is free.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from coppice_export.graph import Graph
-from coppice_export.operators import merge_tokens, token_attention, top_k_tokens
+from coppice_export.operators import merge_tokens, prune_merge_tokens, token_attention, top_k_tokens
 from report import ROOT, Contest, run
 
 HEADS, DIM, DEPTH, TOKENS = 3, 64, 12, 197
@@ -64,7 +66,8 @@ def _feeds(**counts: np.ndarray) -> dict[str, np.ndarray]:
     return {"x": np.random.default_rng(1).normal(size=(1, TOKENS, WIDTH)).astype(np.float32)} | counts
 
 
-def _top_k(kind: str) -> Graphed:
+def _staged(kind: str, chosen) -> Graphed:
+    """Budgets at run time after three blocks. chosen(graph, scores, count, x): the tokens that are left."""
     encoder = _Encoder()
     graph = encoder.graph
     keep = graph.input("keep", "int64", [len(STAGES)])
@@ -76,12 +79,28 @@ def _top_k(kind: str) -> Graphed:
         count = graph.op("Slice", keep, graph.integers(stage), graph.integers(stage + 1), graph.integers(0))
         if kind == "free slice":
             return encoder.slice(x, graph.op("Add", count, graph.integers(1)))
-        if kind == "stock":
-            return top_k_tokens.stock(graph, scores, count, x, prefix=1)[1]
-        return top_k_tokens.ours(graph, scores, count, x, prefix=1)[1]
+        return chosen(graph, scores, count, x)
 
     model = encoder.build(reduce, scored=() if kind == "free slice" else tuple(STAGES))
     return model, _feeds(keep=np.array(list(STAGES.values()), np.int64))
+
+
+def _top_k(kind: str) -> Graphed:
+    face = top_k_tokens.stock if kind == "stock" else top_k_tokens.ours
+    return _staged(kind, lambda graph, scores, count, x: face(graph, scores, count, x, prefix=1)[1])
+
+
+def _prune_merge(kind: str, rank: str) -> Graphed:
+    face = prune_merge_tokens.stock if kind == "stock" else prune_merge_tokens.ours
+    size = ""
+
+    def chosen(graph: Graph, scores: str, count: str, x: str) -> str:
+        nonlocal size
+        size = size or graph.constant(np.ones((1, TOKENS), np.float32))
+        _, x, size = face(graph, scores, count, x, size, prefix=1, merge_share=1.0, rank=rank)
+        return x
+
+    return _staged(kind, chosen)
 
 
 def _merge(kind: str) -> Graphed:
@@ -110,9 +129,14 @@ def _merge(kind: str) -> Graphed:
 
 def main() -> None:
     contests = []
+    staged = f"N={TOKENS} to {' '.join(map(str, STAGES.values()))}"
     for name, graphed, shape in (
-        ("TopKTokens, keep at run time", _top_k, f"N={TOKENS} to {' '.join(map(str, STAGES.values()))}"),
+        ("TopKTokens, keep at run time", _top_k, staged),
         ("MergeTokens", _merge, f"N={TOKENS}, {MERGED} a block"),
+        *(
+            (f"PruneMergeTokens, {rank}", functools.partial(_prune_merge, rank=rank), staged)
+            for rank in prune_merge_tokens.RANKS
+        ),
     ):
         rivals = {rival: graphed(rival) for rival in ("free slice", "stock")}
         contests.append(Contest(f"{name}, DeiT-Tiny", shape, graphed("ours"), rivals))

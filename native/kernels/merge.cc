@@ -16,6 +16,9 @@ size_t Merge::source_token(size_t source) const { return prefix + prefix % 2 + 2
 size_t Merge::target_token(size_t target) const { return prefix + 1 - prefix % 2 + 2 * target; }
 size_t Merge::sources() const { return every_second(source_token(0), tokens); }
 size_t Merge::targets() const { return every_second(target_token(0), tokens); }
+Match Merge::match() const {
+  return {metric, metric_row, parts, dim, {source_token(0), 2, sources()}, {target_token(0), 2, targets()}, false};
+}
 
 const MergeKernels& merge_kernels(const char* isa) {
 #if defined(__x86_64__)

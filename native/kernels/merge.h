@@ -1,9 +1,8 @@
-// Bipartite merging of similar tokens (ToMe, LTMP): contract of every instruction set's body. One batch item.
+// Merging of similar tokens (ToMe, LTMP, DiffRate): contract of every instruction set's body. One batch item.
 //
-// From `prefix` on, even tokens are sources and odd tokens are targets; the prefix is neither. The similarity of two tokens
-// is the cosine of their metrics, 0 where one is the zero vector. Products are float32 sums over rising features.
-// A source's partner is its most similar target: of equal ones the lowest; NaN never wins, and a source that has only NaN
-// has similarity NaN and the first target as partner. Equal metrics give equal similarities.
+// The similarity of two tokens is the cosine of their metrics, 0 where one is the zero vector. Products are float32 sums over
+// rising features. A source's partner is its most similar target: of equal ones the lowest; NaN never wins, and a source that
+// has only NaN, or no target, has similarity NaN and the first target as partner. Equal metrics give equal similarities.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +10,24 @@
 
 namespace coppice {
 
-struct Merge {
+// Tokens first, first + step, ..., numbered from 0.
+struct Places {
+  size_t first, step, count;
+};
+
+struct Match {
   const float* metric;  // token t's metric: the sum of `parts` vectors of dim floats in a row, from metric + t * metric_row on
+  size_t metric_row;
+  size_t parts;
+  size_t dim;
+  Places sources;
+  Places targets;  // below 2^24
+  bool earlier;    // source s meets only the targets of numbers below s
+};
+
+// Bipartite: from `prefix` on, even tokens are sources and odd tokens are targets; the prefix is neither.
+struct Merge {
+  const float* metric;  // as in Match
   size_t metric_row;
   size_t parts;
   size_t dim;
@@ -23,6 +38,7 @@ struct Merge {
   size_t targets() const;
   size_t source_token(size_t source) const;
   size_t target_token(size_t target) const;
+  Match match() const;
 };
 
 // Sizes of scratch in floats. A buffer needs no alignment beyond that of float.
@@ -51,11 +67,11 @@ constexpr size_t kSourceTile = 24;
 struct MergeKernels {
   const char* isa;
 
-  MergeScratch (*scratch)(const Merge&);
+  MergeScratch (*scratch)(const Match&);
   // Unit vectors of the targets of one panel.
-  void (*pack_targets)(const Merge&, size_t panel, float* panels);
+  void (*pack_targets)(const Match&, size_t panel, float* panels);
   // similarity[s] and partner[s] (a target number) of sources source_begin..source_end. Requires at least one target.
-  void (*best_targets)(const Merge&, size_t source_begin, size_t source_end, const float* panels, float* similarity, uint32_t* partner,
+  void (*best_targets)(const Match&, size_t source_begin, size_t source_end, const float* panels, float* similarity, uint32_t* partner,
                        float* worker);
   // Rows row_begin..row_end of y[rows, width] and merged_size[rows]: the size-weighted mean of each chain, added up along it,
   // and its total size. size null: 1 each. A total of 0 makes it the plain mean. A row of one token is copied.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 namespace coppice {
 namespace {
@@ -18,6 +19,18 @@ void for_each_pruned(size_t tokens, const int64_t* index, size_t index_length, V
   }
 }
 
+// A strict weak ordering even with NaN: numbers before NaN, then by score, then by position.
+struct Better {
+  const float* scores;
+  template <class Token>
+  bool operator()(Token a, Token b) const {
+    const float x = scores[a], y = scores[b];
+    const bool x_nan = x != x, y_nan = y != y;
+    if (x_nan != y_nan) return y_nan;
+    return x_nan || x == y ? a < b : x > y;
+  }
+};
+
 }  // namespace
 
 void top_k_tokens(const float* scores, size_t tokens, size_t prefix, size_t count, int64_t* index, uint32_t* order) {
@@ -25,17 +38,15 @@ void top_k_tokens(const float* scores, size_t tokens, size_t prefix, size_t coun
   for (size_t i = 0; i < prefix; ++i) index[i] = static_cast<int64_t>(i);
   for (size_t i = 0; i < patches; ++i) order[i] = static_cast<uint32_t>(prefix + i);
   if (count < patches) {
-    // A strict weak ordering even with NaN: numbers before NaN, then by score, then by position.
-    auto better = [scores](uint32_t a, uint32_t b) {
-      const float x = scores[a], y = scores[b];
-      const bool x_nan = x != x, y_nan = y != y;
-      if (x_nan != y_nan) return y_nan;
-      return x_nan || x == y ? a < b : x > y;
-    };
-    std::nth_element(order, order + count, order + patches, better);
+    std::nth_element(order, order + count, order + patches, Better{scores});
     std::sort(order, order + count);
   }
   for (size_t i = 0; i < count; ++i) index[prefix + i] = order[i];
+}
+
+void rank_tokens(const float* scores, size_t tokens, size_t prefix, int64_t* order) {
+  std::iota(order, order + (tokens - prefix), static_cast<int64_t>(prefix));
+  std::sort(order, order + (tokens - prefix), Better{scores});
 }
 
 void gather_rows(const float* x, size_t width, const int64_t* index, size_t index_length, float* y) {

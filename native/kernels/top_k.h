@@ -11,6 +11,9 @@ namespace coppice {
 // Requires prefix <= tokens and count <= tokens - prefix.
 void top_k_tokens(const float* scores, size_t tokens, size_t prefix, size_t count, int64_t* index, uint32_t* order);
 
+// order[tokens - prefix]: the tokens from prefix on, the highest score first; ties and NaN as above.
+void rank_tokens(const float* scores, size_t tokens, size_t prefix, int64_t* order);
+
 // y[index_length, width] = the rows of x[tokens, width] that index names.
 void gather_rows(const float* x, size_t width, const int64_t* index, size_t index_length, float* y);
 

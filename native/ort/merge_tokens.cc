@@ -4,16 +4,10 @@
 #include <cmath>
 #include <limits>
 
-#include "../kernels/merge.h"
+#include "matching.h"
 #include "selection.h"
 
 namespace coppice {
-namespace {
-
-// Rows of y one thread averages at a time.
-constexpr size_t kAverageTile = 64;
-
-}  // namespace
 
 // What is decided for each item of the batch.
 struct MergeTokens::Plans {
@@ -55,29 +49,6 @@ Merge MergeTokens::described(const Input& x, const Input& metric) const {
   return {keys, length, heads_, length / 3 / heads_, tokens, prefix_};
 }
 
-void MergeTokens::compare(Ort::KernelContext& context, const MergeKernels& kernels, const Merge& merge, size_t batch, size_t item, Plans& plans) {
-  const MergeScratch need = kernels.scratch(merge);
-  const size_t panels = need.panels * need.panel, tiles = (plans.sources + kSourceTile - 1) / kSourceTile;
-  const size_t workers = std::min(worker_limit(), batch * tiles);
-  Scratch scratch(allocator_, batch * panels + workers * need.worker);
-  float* packed = scratch.take(batch * panels);
-  float* worker_scratch = scratch.take(workers * need.worker);
-  const auto at = [&](size_t b) {
-    Merge of_item = merge;
-    of_item.metric += b * item;
-    return of_item;
-  };
-  parallel(context, batch * need.panels, [&](size_t task, size_t) {
-    const size_t b = task / need.panels;
-    kernels.pack_targets(at(b), task % need.panels, packed + b * panels);
-  });
-  parallel(context, batch * tiles, [&](size_t task, size_t worker) {
-    const size_t b = task / tiles, begin = task % tiles * kSourceTile, end = std::min(begin + kSourceTile, plans.sources);
-    kernels.best_targets(at(b), begin, end, packed + b * panels, plans.similarity.data() + b * plans.sources,
-                         plans.partner.data() + b * plans.sources, worker_scratch + worker * need.worker);
-  });
-}
-
 void MergeTokens::compute(Ort::KernelContext& context) {
   const MergeKernels& kernels = merge_kernels(kernels_in_use().isa);
   const Input x = required(context, 0, "x", "B,N,D");
@@ -101,7 +72,9 @@ void MergeTokens::compute(Ort::KernelContext& context) {
   const size_t batch = x.size(0), tokens = x.size(1), width = x.size(2);
   const size_t most = static_cast<size_t>(std::min(asked, static_cast<int64_t>(most_merges(merge))));
   Plans plans(batch, merge);
-  if (most > 0) compare(context, kernels, merge, batch, tokens * metric.size(2), plans);
+  if (most > 0) {
+    find_partners(context, allocator_, kernels, merge.match(), batch, tokens * metric.size(2), plans.similarity.data(), plans.partner.data());
+  }
   std::vector<int64_t> merged(most);
   std::vector<uint32_t> order(plans.sources);
   for (size_t b = 0; b < batch; ++b) {

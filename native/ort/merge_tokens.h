@@ -5,7 +5,6 @@
 namespace coppice {
 
 struct Merge;
-struct MergeKernels;
 
 // Merges similar tokens; contract in docs/reference/operators.md.
 class MergeTokens {
@@ -22,8 +21,6 @@ class MergeTokens {
   struct Plans;
 
   Merge described(const Input& x, const Input& metric) const;
-  // Similarity and partner of every source of every item.
-  void compare(Ort::KernelContext& context, const MergeKernels& kernels, const Merge& merge, size_t batch, size_t item, Plans& plans);
 
   size_t prefix_;
   size_t heads_;  // 0: metric is the metric itself; else the packed projection, whose keys are

@@ -4,6 +4,7 @@
 #include "linear_attention.h"
 #include "merge_tokens.h"
 #include "patch_merger.h"
+#include "prune_merge_tokens.h"
 #include "sample_tokens.h"
 #include "token_attention.h"
 #include "top_k_tokens.h"
@@ -33,6 +34,7 @@ const Ort::CustomOpDomain& domain() {
     add<coppice::SampleTokens>(d);
     add<coppice::ThresholdTokens>(d);
     add<coppice::MergeTokens>(d);
+    add<coppice::PruneMergeTokens>(d);
     add<coppice::PatchMerger>(d);
     return d;
   }();

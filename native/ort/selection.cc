@@ -43,6 +43,15 @@ Scored::Scored(Ort::KernelContext& context, size_t prefix)
   }
 }
 
+size_t Scored::kept_patches(Ort::KernelContext& context) const {
+  const int64_t count = integer_value(context, 1, "count");
+  if (count < 0 || count > static_cast<int64_t>(patches())) {
+    refuse("count must be 0.." + std::to_string(patches()) + " (tokens " + std::to_string(tokens) + " less prefix_tokens " + std::to_string(prefix) +
+           "), found " + std::to_string(count) + ".");
+  }
+  return static_cast<size_t>(count);
+}
+
 void expect_one_item(const Input& input, const char* name, bool pad) {
   if (pad || input.size(0) <= 1) return;
   refuse(std::string("input ") + name + " " + shape_text(input.shape) + " has " + std::to_string(input.size(0)) +

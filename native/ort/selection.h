@@ -17,6 +17,8 @@ struct Scored {
 
   Scored(Ort::KernelContext& context, size_t prefix);
   size_t patches() const { return tokens - prefix; }
+  // Input 1, count: how many patch tokens stay, refused unless there are so many.
+  size_t kept_patches(Ort::KernelContext& context) const;
   const float* item(size_t b) const { return scores.floats() + b * tokens; }
 };
 

@@ -12,26 +12,14 @@ TopKTokens::TopKTokens(const Ort::ConstKernelInfo& info) {
 }
 
 void TopKTokens::compute(Ort::KernelContext& context) {
-  const Input scores = required(context, 0, "scores", "B,N");
-  const int64_t count = integer_value(context, 1, "count");
-  const std::optional<Input> x = optional(context, 2, "x", "B,N,D");
+  const Scored s(context, prefix_);
+  const Input& scores = s.scores;
+  const std::optional<Input>& x = s.x;
   const std::optional<Input> size = optional(context, 3, "size", "B,N");
-  const size_t batch = scores.size(0), tokens = scores.size(1);
-  if (prefix_ > tokens) {
-    refuse("scores " + shape_text(scores.shape) + " has fewer tokens than prefix_tokens=" + std::to_string(prefix_) + ".");
-  }
-  const size_t patches = tokens - prefix_;
-  if (count < 0 || count > static_cast<int64_t>(patches)) {
-    refuse("count must be 0.." + std::to_string(patches) + " (tokens " + std::to_string(tokens) + " less prefix_tokens " + std::to_string(prefix_) +
-           "), found " + std::to_string(count) + ".");
-  }
-  if (x && (x->shape[0] != scores.shape[0] || x->shape[1] != scores.shape[1])) {
-    refuse("input x must have shape [" + std::to_string(batch) + "," + std::to_string(tokens) + ",D] to match scores, found " +
-           shape_text(x->shape) + ".");
-  }
+  const size_t batch = s.batch, tokens = s.tokens, count = s.kept_patches(context);
   if (size) expect_shape(*size, "size", scores.shape, "to match scores");
 
-  const size_t kept = prefix_ + static_cast<size_t>(count);
+  const size_t kept = prefix_ + count;
   const bool fused = fuse_ && kept < tokens;
   const size_t rows = kept + (fused ? 1 : 0);
   const size_t width = x ? x->size(2) : 0;
@@ -46,16 +34,15 @@ void TopKTokens::compute(Ort::KernelContext& context) {
   }
   if (summed.used() && !size) refuse("output kept_size needs input size of shape " + shape_text(scores.shape) + "; connect it or leave kept_size out.");
 
-  std::vector<uint32_t> order(patches);
+  std::vector<uint32_t> order(s.patches());
   for (size_t b = 0; b < batch; ++b) {
-    const float* s = scores.floats() + b * tokens;
     int64_t* chosen = index + b * kept;
-    top_k_tokens(s, tokens, prefix_, static_cast<size_t>(count), chosen, order.data());
+    top_k_tokens(s.item(b), tokens, prefix_, count, chosen, order.data());
     if (y) {
       const float* source = x->floats() + b * tokens * width;
       float* out = y + b * rows * width;
       gather_rows(source, width, chosen, kept, out);
-      if (fused) fuse_pruned(s, source, tokens, width, chosen, kept, mean_, out + kept * width);
+      if (fused) fuse_pruned(s.item(b), source, tokens, width, chosen, kept, mean_, out + kept * width);
     }
     if (kept_size) {
       const float* source = size->floats() + b * tokens;

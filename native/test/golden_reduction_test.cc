@@ -4,6 +4,7 @@
 
 #include "bodies.h"
 #include "golden_items.h"
+#include "pruning.h"
 #include "reduction.h"
 #include "sample.h"
 #include "threshold.h"
@@ -109,6 +110,29 @@ TEST_P(MergeTokensGolden, ShouldAgree) {
     EXPECT_EQ(merged.group, item(golden.output("group")->integers, x.shape[0], b));
     EXPECT_TRUE(close(merged.y, expected(*golden.output("y"), x.shape[0], b, golden.tolerance())));
     EXPECT_TRUE(close(merged.size, expected(*golden.output("merged_size"), x.shape[0], b, 0)));
+  }
+}
+
+class PruneMergeTokensGolden : public testing::TestWithParam<BodyCase> {};
+INSTANTIATE_TEST_SUITE_P(PruneMergeTokens, PruneMergeTokensGolden,
+                         testing::Combine(testing::ValuesIn(bodies()), testing::ValuesIn(golden_cases(COPPICE_GOLDEN, "PruneMergeTokens"))),
+                         body_case_name);
+
+TEST_P(PruneMergeTokensGolden, ShouldAgree) {
+  const GoldenCase& golden = std::get<1>(GetParam());
+  const Tensor& x = *golden.input("x");
+  for (size_t b = 0; b < x.shape[0]; ++b) {
+    PruneProblem p{x.shape[1], static_cast<size_t>(golden.number("prefix_tokens", 1)), x.shape[2],
+                   static_cast<size_t>(golden.input("count")->integers[0])};
+    if (p.count > 0) p.merged = merged_count(static_cast<float>(golden.number("merge_share", 0.5)), p.tokens - p.prefix - p.count);
+    p.by_distance = golden.attribute("rank", "importance") == "importance_distance";
+    p.scores = item(golden.input("scores")->floats, x.shape[0], b);
+    p.x = item(x.floats, x.shape[0], b);
+    if (const Tensor* size = golden.input("size")) p.size = item(size->floats, x.shape[0], b);
+    const Pruned found = run_prune(merge_kernels(std::get<0>(GetParam())->isa), p);
+    EXPECT_EQ(found.index, item(golden.output("index")->integers, x.shape[0], b));
+    EXPECT_TRUE(close(found.y, expected(*golden.output("y"), x.shape[0], b, golden.tolerance())));
+    EXPECT_TRUE(close(found.size, expected(*golden.output("merged_size"), x.shape[0], b, golden.tolerance())));
   }
 }
 

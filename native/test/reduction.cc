@@ -14,20 +14,23 @@ MergeProblem random_merge(size_t tokens, size_t prefix, size_t dim, unsigned see
   return p;
 }
 
-Matches run_matches(const MergeKernels& kernels, const MergeProblem& p, size_t tile) {
-  const Guarded<float> metric(p.metric);
-  const Merge merge = p.described(metric.data());
-  const size_t sources = merge.sources();
+Matches run_matches(const MergeKernels& kernels, const Match& match, size_t tile) {
+  const size_t sources = match.sources.count;
   Guarded<float> similarity(sources);
   Guarded<uint32_t> partner(sources);
-  const MergeScratch need = kernels.scratch(merge);
+  const MergeScratch need = kernels.scratch(match);
   Guarded<float> panels(need.panels * need.panel), worker(need.worker);
-  for (size_t panel = need.panels; panel-- > 0;) kernels.pack_targets(merge, panel, panels.data());
-  for (size_t begin = 0; begin < sources && merge.targets() > 0; begin += tile) {
-    kernels.best_targets(merge, begin, std::min(begin + tile, sources), panels.data(), similarity.data(), partner.data(), worker.data());
+  for (size_t panel = need.panels; panel-- > 0;) kernels.pack_targets(match, panel, panels.data());
+  for (size_t begin = 0; begin < sources && match.targets.count > 0; begin += tile) {
+    kernels.best_targets(match, begin, std::min(begin + tile, sources), panels.data(), similarity.data(), partner.data(), worker.data());
   }
   EXPECT_TRUE(similarity.untouched_before() && partner.untouched_before() && panels.untouched_before() && worker.untouched_before());
   return {similarity.values(), partner.values()};
+}
+
+Matches run_matches(const MergeKernels& kernels, const MergeProblem& p, size_t tile) {
+  const Guarded<float> metric(p.metric);
+  return run_matches(kernels, p.described(metric.data()).match(), tile);
 }
 
 Merged run_merge(const MergeKernels& kernels, const MergeProblem& p, size_t count) {

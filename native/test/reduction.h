@@ -41,6 +41,7 @@ struct Merged {
   size_t rows;
 };
 
+Matches run_matches(const MergeKernels& kernels, const Match& match, size_t tile = kSourceTile);
 Matches run_matches(const MergeKernels& kernels, const MergeProblem& problem, size_t tile = kSourceTile);
 Merged run_merge(const MergeKernels& kernels, const MergeProblem& problem, size_t count);
 

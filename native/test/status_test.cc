@@ -29,6 +29,10 @@ Node top_k(std::vector<Argument> inputs, std::vector<Result> outputs = {{"index"
   return {"TopKTokens", std::move(attributes), std::move(inputs), std::move(outputs)};
 }
 
+Node prune_merge(std::vector<Argument> inputs, std::vector<Attribute> attributes = {}) {
+  return {"PruneMergeTokens", std::move(attributes), std::move(inputs), {{"index", kInt64}, {"y"}, {"merged_size"}}};
+}
+
 const Argument kLeftOut{};
 const std::vector<int64_t> kQkv{2, 5, 12};
 
@@ -73,6 +77,18 @@ std::vector<Refused> refused() {
        "TopKTokens: output y needs input x of shape [2,5,D]; connect it or leave y out."},
       {"kept_size_without_size", top_k({tensor("scores", {2, 5}), count}, {{"index", kInt64}, {""}, {"kept_size"}}),
        "TopKTokens: output kept_size needs input size of shape [2,5]; connect it or leave kept_size out."},
+      {"prune_merge_count", prune_merge({tensor("scores", {2, 5}), integers("count", {}, {-1}), tensor("x", {2, 5, 3})}),
+       "PruneMergeTokens: count must be 0..4 (tokens 5 less prefix_tokens 1), found -1."},
+      {"prune_merge_x", prune_merge({tensor("scores", {2, 5}), count, tensor("x", {2, 4, 3})}),
+       "PruneMergeTokens: input x must have shape [2,5,D] to match scores, found [2,4,3]."},
+      {"prune_merge_width", prune_merge({tensor("scores", {2, 5}), count, tensor("x", {2, 5, 0})}),
+       "PruneMergeTokens: input x must have at least one feature, found [2,5,0]."},
+      {"prune_merge_size", prune_merge({tensor("scores", {2, 5}), count, tensor("x", {2, 5, 3}), tensor("size", {2, 4})}),
+       "PruneMergeTokens: input size must have shape [2,5] to match scores, found [2,4]."},
+      {"merge_share", prune_merge({tensor("scores", {2, 5}), count, tensor("x", {2, 5, 3})}, {{"merge_share", 1.5f}}),
+       "PruneMergeTokens: attribute merge_share must be 0..1, found 1.500000.", kAtCreation},
+      {"rank_rule", prune_merge({tensor("scores", {2, 5}), count, tensor("x", {2, 5, 3})}, {{"rank", std::string("distance")}}),
+       "PruneMergeTokens: attribute rank must be one of importance, importance_distance, found distance.", kAtCreation},
   };
 }
 

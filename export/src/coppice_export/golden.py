@@ -22,6 +22,7 @@ from .operators import (
     linear_attention,
     merge_tokens,
     patch_merger,
+    prune_merge_tokens,
     sample_tokens,
     threshold_tokens,
     token_attention,
@@ -59,6 +60,7 @@ _SLOTS = {
     "ThresholdTokens": ("scores", "threshold", "x"),
     "MergeTokens": ("x", "metric", "count", "size", "threshold"),
     "PatchMerger": ("x", "w", "gamma", "beta"),
+    "PruneMergeTokens": ("scores", "count", "x", "size"),
 }
 # Every output in order, of the operators that have optional ones in the middle.
 _OUTPUTS = {
@@ -308,6 +310,49 @@ def _check_margins(cosine: np.ndarray, threshold: float | None) -> None:
             raise ValueError(f"decisions must be {_MARGIN} apart, found {min(gaps)}; take another seed")
 
 
+def _prune_merge(
+    name: str,
+    description: str,
+    count: int = 9,
+    batch=1,
+    tokens=21,
+    width=6,
+    seed=0,
+    sizes=False,
+    half=False,
+    x: np.ndarray | None = None,
+    scores: np.ndarray | None = None,
+    **options,
+) -> Case:
+    rng, exact = np.random.default_rng(seed), np.float16 if half else np.float32
+    given = x is not None
+    x = x if given else rng.standard_normal((batch, tokens, width)).astype(exact).astype(np.float32)
+    scores = rng.random((batch, tokens)).astype(exact).astype(np.float32) if scores is None else scores
+    size = rng.integers(1, 5, scores.shape).astype(np.float32) if sizes else None
+    prefix, share, rank = (
+        options.get(k, v) for k, v in (("prefix_tokens", 1), ("merge_share", 0.5), ("rank", "importance"))
+    )
+    if not given:
+        merged = prune_merge_tokens.merged_count(share, tokens - prefix - count)
+        for of_item, rows in zip(scores, x):
+            _check_ranks(*prune_merge_tokens.decisions(of_item, rows, prefix, rank), count, merged)
+    index, y, merged_size = prune_merge_tokens.reference(scores, count, x, size, prefix, share, rank)
+    inputs = {"scores": scores, "count": np.array(count, np.int64), "x": x, "size": size}
+    outputs = {"index": index, "y": y, "merged_size": merged_size}
+    # A merged size adds up to 12 sizes of at most 4, each times a cosine of 2 (width + 11) roundings.
+    return _case("PruneMergeTokens", name, description, options, inputs, outputs, 1e-5)
+
+
+def _check_ranks(cosine: np.ndarray, values: np.ndarray, order: list[int], count: int, merged: int) -> None:
+    """Refuse tokens of which rounding could decide who stays, who merges or into whom."""
+    gaps = [values[order[c - 1]] - values[order[c]] for c in (count, count + merged) if 0 < c < len(order)]
+    if count > 1:
+        best = np.sort(cosine[np.ix_(order[count : count + merged], order[:count])], 1)
+        gaps += [*(best[:, -1] - best[:, -2])]
+    if min(gaps, default=1) < _MARGIN:
+        raise ValueError(f"decisions must be {_MARGIN} apart, found {min(gaps)}; take another seed")
+
+
 def _mixed(
     name: str, description: str, batch=1, tokens=21, width=8, outputs=4, seed=0, affine=False, **options
 ) -> Case:
@@ -476,6 +521,31 @@ def cases() -> list[Case]:
             rule="threshold",
             pad=1,
             seed=2,
+        ),
+        _prune_merge("half", "half of what goes merges"),
+        _prune_merge("all-merge", "everything merges, sizes, batch of 2", batch=2, sizes=True, merge_share=1.0),
+        _prune_merge("all-drop", "nothing merges", sizes=True, merge_share=0.0),
+        _prune_merge(
+            "distance", "importance times distance", sizes=True, seed=1, merge_share=1.0, rank="importance_distance"
+        ),
+        _prune_merge(
+            "distance-batch", "several tiles, batch of 2", 31, batch=2, tokens=67, seed=3, rank="importance_distance"
+        ),
+        _prune_merge("one", "all into one, width of 13", 1, width=13, merge_share=1.0, rank="importance_distance"),
+        _prune_merge("none", "count 0 keeps the prefix only", 0, rank="importance_distance"),
+        _prune_merge("everything", "every patch stays", 20, sizes=True, rank="importance_distance"),
+        _prune_merge("two-prefix-tokens", "a distillation token stays apart", prefix_tokens=2, merge_share=0.3),
+        _prune_merge(
+            "copies",
+            "copies go first, of equal tokens the lower one stays",
+            8,
+            x=axes.astype(np.float32),
+            scores=np.linspace(1, 0.2, 21, dtype=np.float32)[None],
+            sizes=True,
+            rank="importance_distance",
+        ),
+        _half(
+            _prune_merge("half", "with distances", sizes=True, half=True, merge_share=0.7, rank="importance_distance")
         ),
         _mixed("plain", "softmax over the tokens"),
         _mixed("outputs", "softmax over the outputs", softmax_axis="outputs"),

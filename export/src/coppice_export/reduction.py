@@ -22,6 +22,7 @@ _WITHOUT_BUDGET = ("threshold", "static", "patch_merger")
 _ALLOWED = {
     "method": tuple(_PLACES),
     "fuse": ("none", "mean", "sum"),
+    "rank": ("importance", "importance_distance"),
     "rule": ("cdf", "ats"),
     "softmax_axis": ("tokens", "outputs"),
 }
@@ -44,6 +45,8 @@ class Reduction:
     fuse: str = "none"
     # prune_merge: of the tokens that go, the share that merge instead of being dropped.
     merge_share: float = 0.5
+    # prune_merge: the importance alone, or times the distance to the nearest more important token.
+    rank: str = "importance"
     # merge, prune_merge, threshold: later attention counts a token once for each token merged into it.
     proportional: bool = True
     # threshold: similarities above the one merge, importances above the other stay.

@@ -1,14 +1,9 @@
 // Bodies of merge.h, for inclusion inside the anonymous namespace of one instruction set's source.
 
-inline size_t source_at(const Merge& m, size_t source) { return m.prefix + m.prefix % 2 + 2 * source; }
-inline size_t target_at(const Merge& m, size_t target) { return m.prefix + 1 - m.prefix % 2 + 2 * target; }
-inline size_t target_count(const Merge& m) {
-  const size_t first = target_at(m, 0);
-  return m.tokens > first ? (m.tokens - first + 1) / 2 : 0;
-}
+inline size_t token_at(const Places& places, size_t number) { return places.first + places.step * number; }
 
 // Features i..i+n of the sum of a token's parts; n < kLanes only at the end.
-inline Vec summed(const Merge& m, size_t token, size_t i, size_t n) {
+inline Vec summed(const Match& m, size_t token, size_t i, size_t n) {
   const float* part = m.metric + token * m.metric_row + i;
   Vec total = n == kLanes ? load(part) : load_part(part, n);
   for (size_t p = 1; p < m.parts; ++p) {
@@ -21,7 +16,7 @@ inline Vec summed(const Merge& m, size_t token, size_t i, size_t n) {
 inline float inverse_root(float x) { return x == 0 ? 0 : 1 / __builtin_sqrtf(x); }
 
 // 1 / length of a token's metric; 0 where the length is 0.
-inline float inverse_length(const Merge& m, size_t token) {
+inline float inverse_length(const Match& m, size_t token) {
   Vec squares = splat(0);
   for (size_t i = 0; i < m.dim; i += kLanes) {
     const Vec x = summed(m, token, i, m.dim - i < kLanes ? m.dim - i : kLanes);
@@ -30,17 +25,17 @@ inline float inverse_length(const Merge& m, size_t token) {
   return inverse_root(sum(squares));
 }
 
-MergeScratch scratch(const Merge& m) {
+MergeScratch scratch(const Match& m) {
   const size_t rows = m.parts > 1 ? m.dim : 0;
-  return {(target_count(m) + kPanel - 1) / kPanel, m.dim * kPanel, kSourceTile * (1 + kPanel + 2 * kLanes + rows)};
+  return {(m.targets.count + kPanel - 1) / kPanel, m.dim * kPanel, kSourceTile * (1 + kPanel + 2 * kLanes + rows)};
 }
 
 // A panel is [dim, kPanel]. Columns past the last target are NaN: their similarity never wins.
-void pack_targets(const Merge& m, size_t panel, float* panels) {
-  const size_t first = panel * kPanel, count = target_count(m) - first;
+void pack_targets(const Match& m, size_t panel, float* panels) {
+  const size_t first = panel * kPanel, count = m.targets.count - first;
   float* out = panels + panel * m.dim * kPanel;
   for (size_t j = 0; j < kPanel; ++j) {
-    const size_t token = target_at(m, first + j);
+    const size_t token = token_at(m.targets, first + j);
     for (size_t i = 0; i < m.dim; i += kLanes) {
       const size_t n = m.dim - i < kLanes ? m.dim - i : kLanes;
       float sums[kLanes];
@@ -60,9 +55,10 @@ void pack_targets(const Merge& m, size_t panel, float* panels) {
   }
 }
 
-void best_targets(const Merge& m, size_t source_begin, size_t source_end, const float* panels, float* similarity, uint32_t* partner,
+void best_targets(const Match& m, size_t source_begin, size_t source_end, const float* panels, float* similarity, uint32_t* partner,
                   float* worker) {
-  const size_t rows = source_end - source_begin, count = target_count(m);
+  const size_t rows = source_end - source_begin;
+  const size_t count = m.earlier && source_end <= m.targets.count ? source_end - 1 : m.targets.count;
   float* row_scale = worker;
   float* products = row_scale + kSourceTile;    // [rows, kPanel]
   float* best = products + kSourceTile * kPanel;  // [rows, kLanes]: of the targets that share a lane
@@ -71,13 +67,13 @@ void best_targets(const Merge& m, size_t source_begin, size_t source_end, const 
   float lanes[kLanes];
   for (size_t l = 0; l < kLanes; ++l) lanes[l] = static_cast<float>(l);
 
-  Product product{m.dim, m.metric + source_at(m, source_begin) * m.metric_row, 2 * m.metric_row, 1, panels, kPanel};
+  Product product{m.dim, m.metric + token_at(m.sources, source_begin) * m.metric_row, m.sources.step * m.metric_row, 1, panels, kPanel};
   if (m.parts > 1) {
     product.a = sums;
     product.a_row = m.dim;
   }
   for (size_t r = 0; r < rows; ++r) {
-    const size_t token = source_at(m, source_begin + r);
+    const size_t token = token_at(m.sources, source_begin + r);
     row_scale[r] = inverse_length(m, token);
     for (size_t i = 0; m.parts > 1 && i < m.dim; i += kLanes) {
       const size_t n = m.dim - i < kLanes ? m.dim - i : kLanes;
@@ -98,10 +94,11 @@ void best_targets(const Merge& m, size_t source_begin, size_t source_end, const 
     });
     for (size_t r = 0; r < rows; ++r) {
       Vec top = load(best + r * kLanes), at = load(place + r * kLanes);
+      const Vec end = splat(m.earlier ? static_cast<float>(source_begin + r) : __builtin_inff());
       for (size_t v = 0; v < columns; v += kLanes) {
-        const Vec x = load(products + r * kPanel + v);
-        const auto more = x > top;
-        at = more ? splat(static_cast<float>(first + v)) + load(lanes) : at;
+        const Vec x = load(products + r * kPanel + v), number = splat(static_cast<float>(first + v)) + load(lanes);
+        const auto more = (x > top) & (number < end);
+        at = more ? number : at;
         top = more ? x : top;
       }
       store(best + r * kLanes, top);

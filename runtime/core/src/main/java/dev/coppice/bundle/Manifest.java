@@ -32,7 +32,7 @@ record Manifest(
   static final int OPERATOR_VERSION = 1;
   static final String RUNTIME_VERSION = "0.1.0";
   private static final Set<String> OPERATORS = Set.of("HallucinatedAttention", "ImageToTensor", "LinearAttention", "MergeTokens",
-      "PatchMerger", "SampleTokens", "ThresholdTokens", "TokenAttention", "TokenScores", "TopKTokens");
+      "PatchMerger", "PruneMergeTokens", "SampleTokens", "ThresholdTokens", "TokenAttention", "TokenScores", "TopKTokens");
   private static final Set<String> PRECISIONS = Set.of("float32", "float16", "float16-compute", "int8-dynamic", "int8-static");
   private static final int MOST_TOKENS = 1 << 20;
   private static final long MOST_FILE_BYTES = 1L << 30;

@@ -33,10 +33,10 @@ final class ManifestTest {
         + " this library has version 1; install a newer Coppice, or export for version 1.",
     "'TopKTokens' | 'TopPTokens' | bundle.operator | Bundle 'imagenette-mini' needs operator dev.coppice.TopPTokens,"
         + " this library has HallucinatedAttention, ImageToTensor, LinearAttention, "
-        + "MergeTokens, PatchMerger, SampleTokens, ThresholdTokens, TokenAttention, TokenScores, TopKTokens; install a newer Coppice.",
+        + "MergeTokens, PatchMerger, PruneMergeTokens, SampleTokens, ThresholdTokens, TokenAttention, TokenScores, TopKTokens; install a newer Coppice.",
     "'dev.coppice' | 'com.example' | bundle.operator | Bundle 'imagenette-mini' needs operator com.example.LinearAttention,"
         + " this library has HallucinatedAttention, ImageToTensor, LinearAttention, "
-        + "MergeTokens, PatchMerger, SampleTokens, ThresholdTokens, TokenAttention, TokenScores, TopKTokens; install a newer Coppice.",
+        + "MergeTokens, PatchMerger, PruneMergeTokens, SampleTokens, ThresholdTokens, TokenAttention, TokenScores, TopKTokens; install a newer Coppice.",
   })
   void shouldRefuseWhatThisReleaseDoesNotKnow(String passage, String other, String code, String sentence) throws IOException {
     String manifest = ShippedBundle.manifest(quotes(passage), quotes(other));
