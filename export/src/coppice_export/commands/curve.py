@@ -12,7 +12,7 @@ from rich.progress import Progress
 from ..config import Reduction
 from ..latency import measure_curve, save_curve
 from ..sources import open_source
-from .options import MergeShare, Method, PresetName, SourcePath
+from .options import MergeShare, Method, PresetName, Rank, SourcePath
 from .options import preset as known_preset
 
 __all__ = ["curve"]
@@ -24,11 +24,12 @@ def curve(
     preset: PresetName = None,
     method: Method = "prune_merge",
     merge_share: MergeShare = 1.0,
+    rank: Rank = "importance_distance",
     threads: Annotated[int, typer.Option(min=1, help="Threads of ONNX Runtime.")] = 1,
     rounds: Annotated[int, typer.Option(min=1, help="Times that every part is measured.")] = 9,
 ) -> None:
     """Measure how long each block takes at every number of tokens, here and now."""
-    reduction = Reduction(0, method, merge_share=merge_share)
+    reduction = Reduction(0, method, merge_share=merge_share, rank=rank)
     opened = open_source(source, known_preset(preset))
     console = Console(stderr=True)
     with Progress(console=console) as progress:

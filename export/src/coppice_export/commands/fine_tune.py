@@ -20,7 +20,7 @@ from ..labels import labels_for
 from ..photographs import Photograph, class_numbers, find_photographs
 from ..schedule import load_schedule
 from ..sources import open_source
-from .options import MergeShare, Method, PresetName, SourcePath, named_rung, numbers
+from .options import MergeShare, Method, PresetName, Rank, SourcePath, named_rung, numbers
 from .options import preset as known_preset
 
 __all__ = ["fine_tune"]
@@ -52,6 +52,7 @@ def fine_tune(
     ] = None,
     method: Method = "merge",
     merge_share: MergeShare = 1.0,
+    rank: Rank = "importance_distance",
     linear: Annotated[
         str | None, typer.Option(help="Blocks that learn linear attention (elu1, row_sum) in place of softmax.")
     ] = None,
@@ -92,7 +93,8 @@ def fine_tune(
         config, rungs = searched.applied(config), tuple(searched.ladder)
     else:
         blocks = numbers("--reduce-at", reduce_at)
-        config = dataclasses.replace(config, reductions=Reduction.at(*blocks, method=method, merge_share=merge_share))
+        reductions = Reduction.at(*blocks, method=method, merge_share=merge_share, rank=rank)
+        config = dataclasses.replace(config, reductions=reductions)
     labels = opened.labels or labels_for(config.classes)
     if config.reductions and not rungs:
         raise typer.BadParameter("expected a budget for each block of --reduce-at, found none", param_hint="--rung")

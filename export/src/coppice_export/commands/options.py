@@ -10,7 +10,7 @@ import typer
 from ..bundle import Rung
 from ..config import PRESETS, ViTConfig
 
-__all__ = ["MergeShare", "Method", "PresetName", "SourcePath", "named_rung", "numbers", "preset"]
+__all__ = ["MergeShare", "Method", "PresetName", "Rank", "SourcePath", "named_rung", "numbers", "preset"]
 
 SourcePath = Annotated[
     Path, typer.Argument(help="A state dict (.npz, .safetensors, .pth; timm's names) or a Hugging Face folder.")
@@ -21,6 +21,7 @@ PresetName = Annotated[
 ]
 Method = Annotated[str, typer.Option(help="How tokens are reduced: top_k, merge, prune_merge.")]
 MergeShare = Annotated[float, typer.Option(help="prune_merge: share of the tokens that go which merge.")]
+Rank = Annotated[str, typer.Option(help="prune_merge: tokens by importance, or by importance_distance.")]
 
 
 def preset(name: str | None) -> ViTConfig | None:

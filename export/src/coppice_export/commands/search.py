@@ -21,7 +21,7 @@ from ..photographs import Photograph, find_photographs
 from ..preprocess import preprocess
 from ..schedule import Schedule, ScheduledRung, save_schedule
 from ..sources import Source, open_source
-from .options import MergeShare, Method, PresetName, SourcePath
+from .options import MergeShare, Method, PresetName, Rank, SourcePath
 from .options import preset as known_preset
 
 __all__ = ["search"]
@@ -38,6 +38,7 @@ def search(
     costs: Annotated[str, typer.Option(help="Cost of each rung in percent of the dense model's.")] = "85,70,60,50,40",
     method: Method = "prune_merge",
     merge_share: MergeShare = 1.0,
+    rank: Rank = "importance_distance",
     stages: Annotated[int, typer.Option(min=1, help="Blocks that reduce tokens, at most.")] = 4,
     count: Annotated[int, typer.Option(min=8, help="Photographs to choose by.")] = 128,
     held_out: Annotated[int, typer.Option(min=2, help="Other photographs to judge the result by.")] = 500,
@@ -59,7 +60,7 @@ def search(
     board = load_curve(curve, dense) if curve else None
     cost, whole = (board.latency_ms, board.dense_ms) if board else (model_macs, model_macs(dense, (), False))
     unit = f"ms on {board.machine.board}, {board.machine.threads} threads" if board else "multiply-adds"
-    asked = Search(dense, Reduction(0, method, merge_share=merge_share), cost, whole, _shares(costs), stages)
+    asked = Search(dense, Reduction(0, method, merge_share=merge_share, rank=rank), cost, whole, _shares(costs), stages)
     chosen, others = _drawn(find_photographs(photographs), count, held_out, seed)
     model = divergence.reference_of(asked.reducing(asked.candidates), opened.state)
     memory, key = out.with_name(f".{out.name}.progress"), _key(opened, asked, chosen, board)
