@@ -4,6 +4,7 @@ import dev.coppice.api.BundleStore;
 import dev.coppice.api.Classifier;
 import dev.coppice.api.Diagnostics;
 import dev.coppice.api.Image;
+import dev.coppice.api.NativeException;
 import dev.coppice.api.OpenOptions;
 import dev.coppice.api.Rung;
 import dev.coppice.api.Scheduler;
@@ -12,6 +13,7 @@ import dev.coppice.bundle.Bundle;
 import dev.coppice.bundle.FolderStore;
 import dev.coppice.device.Board;
 import dev.coppice.device.BoardProfile;
+import dev.coppice.device.Checkup;
 import dev.coppice.device.Sensors;
 import dev.coppice.device.ThreadPlan;
 import dev.coppice.engine.Engine;
@@ -23,8 +25,12 @@ import dev.coppice.pipeline.Pipeline;
 import dev.coppice.schedule.BudgetController;
 import dev.coppice.schedule.Calibration;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 
 /**
  * The front door.
@@ -118,23 +124,32 @@ public final class Coppice {
   }
 
   /**
-   * What a bug report needs to know of this machine.
-   *
-   * @throws dev.coppice.api.NativeException if the operator library cannot be loaded
+   * What a bug report needs to know of this machine, and what is wrong with it. Where the operator library or ONNX Runtime
+   * cannot be loaded, that is a finding and the facts that they would tell are missing.
    */
   public static Diagnostics diagnostics() {
-    OperatorLibrary library = OperatorLibrary.load();
-    String onnxRuntime = OrtEngine.version();
-    return new Diagnostics(
-        System.getProperty("java.version") + " (" + System.getProperty("java.vendor") + ")",
-        System.getProperty("os.name") + " " + System.getProperty("os.version") + ", " + System.getProperty("os.arch"),
-        library.glibc(),
-        onnxRuntime,
-        library.file().toString(),
-        library.isa(),
-        library.isas(),
-        Board.probe(ROOT).description(),
-        Runtime.getRuntime().availableProcessors(),
-        OpenOptions.defaults().threads());
+    Map<String, String> facts = new LinkedHashMap<>();
+    List<Diagnostics.Finding> findings = new ArrayList<>();
+    facts.put("coppice", Bundle.RUNTIME_VERSION);
+    facts.put("java", System.getProperty("java.version") + " (" + System.getProperty("java.vendor") + ", " + System.getProperty("java.vm.name") + ")");
+    facts.put("heap", Runtime.getRuntime().maxMemory() / (1 << 20) + " MiB at most");
+    facts.put("platform", System.getProperty("os.name") + " " + System.getProperty("os.version") + ", " + System.getProperty("os.arch"));
+    try {
+      OperatorLibrary library = OperatorLibrary.load();
+      facts.put("glibc", library.glibc());
+      facts.put("operators", library.file().toString());
+      facts.put("operators sha256", library.sha256());
+      facts.put("isa", library.isa());
+      facts.put("isas", String.join(", ", library.isas()));
+      facts.put("onnx runtime", OrtEngine.version());
+    } catch (NativeException refused) {
+      findings.add(new Diagnostics.Finding(refused.code(), refused.getMessage()));
+    }
+    boolean unpacks = System.getProperty("onnxruntime.native.path") == null;
+    Path temporary = Path.of(System.getProperty("java.io.tmpdir"));
+    Checkup checkup = new Checkup(ROOT, OpenOptions.defaults().threads(), unpacks ? Optional.of(temporary) : Optional.empty());
+    facts.putAll(checkup.facts());
+    findings.addAll(checkup.findings());
+    return new Diagnostics(facts, findings);
   }
 }

@@ -69,12 +69,13 @@ final class CoppiceTest {
   @Test
   void shouldTellWhatABugReportNeeds() {
     Diagnostics found = Coppice.diagnostics();
-    assertThat(found.java()).startsWith(System.getProperty("java.version"));
-    assertThat(found.onnxRuntime()).isEqualTo("1.29.0");
-    assertThat(Path.of(found.operatorLibrary())).isRegularFile();
-    assertThat(found.platform()).endsWith(System.getProperty("os.arch"));
-    assertThat(found.processors()).isPositive();
-    assertThat(found.threads()).isBetween(1, 4);
+    assertThat(found.facts().get("java")).startsWith(System.getProperty("java.version"));
+    assertThat(found.facts()).containsEntry("onnx runtime", "1.29.0").containsEntry("coppice", "0.1.0");
+    assertThat(Path.of(found.facts().get("operators"))).isRegularFile();
+    assertThat(Path.of(found.facts().get("onnx runtime library"))).isRegularFile();
+    assertThat(found.facts().get("operators sha256")).matches("[0-9a-f]{64}");
+    assertThat(found.facts().get("platform")).endsWith(System.getProperty("os.arch"));
+    assertThat(found.findings()).extracting(Diagnostics.Finding::code).noneMatch(code -> code.startsWith("native."));
   }
 
   private static void assertRefusedByOnnxRuntime(Path bundle) {

@@ -15,7 +15,7 @@ final class ExpectedMachineTest {
 
   @Test
   void shouldUseTheInstructionSetThatTheBuildExpects() {
-    assertThat(Coppice.diagnostics().isa()).isEqualTo(expected("coppice.expect.isa"));
+    assertThat(Coppice.diagnostics().facts().get("isa")).isEqualTo(expected("coppice.expect.isa"));
   }
 
   private static String expected(String property) {

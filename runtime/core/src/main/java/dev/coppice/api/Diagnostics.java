@@ -1,35 +1,36 @@
 package dev.coppice.api;
 
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 
 /**
  * The machine as the runtime sees it, for bug reports.
  *
- * @param java version and vendor
- * @param platform operating system and processor architecture
- * @param glibc version of the C library
- * @param onnxRuntime version
- * @param operatorLibrary file that was loaded
- * @param isa instruction set in use
- * @param isas instruction sets that could be used here, slowest first
- * @param board model name, or what little is known
- * @param processors that the JVM may use
- * @param threads that a classifier takes by default
+ * @param facts by key, in the order of a report; {@code docs/reference/command-line.md} explains each
+ * @param findings what is wrong with this machine; empty if nothing is
  */
-public record Diagnostics(
-    String java,
-    String platform,
-    String glibc,
-    String onnxRuntime,
-    String operatorLibrary,
-    String isa,
-    List<String> isas,
-    String board,
-    int processors,
-    int threads) {
+public record Diagnostics(Map<String, String> facts, List<Finding> findings) {
 
-  /** Copies the list. */
+  /**
+   * Something that is wrong.
+   *
+   * @param code a short stable name, such as {@code clock.powersave}
+   * @param sentence what it is, what follows, and what to do
+   */
+  public record Finding(String code, String sentence) {
+    /** Checks that both are there. */
+    public Finding {
+      Objects.requireNonNull(code, "code");
+      Objects.requireNonNull(sentence, "sentence");
+    }
+  }
+
+  /** Copies both. */
   public Diagnostics {
-    isas = List.copyOf(isas);
+    facts = Collections.unmodifiableMap(new LinkedHashMap<>(facts));
+    findings = List.copyOf(findings);
   }
 }

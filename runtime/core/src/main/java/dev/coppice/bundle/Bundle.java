@@ -26,6 +26,9 @@ import java.util.stream.Collectors;
  */
 public record Bundle(BundleInfo info, ModelSpec model, byte[] modelBytes, List<Golden> golden) {
 
+  /** The version of this library, which a bundle's range is compared with. */
+  public static final String RUNTIME_VERSION = Manifest.RUNTIME_VERSION;
+
   /**
    * A stored run.
    *

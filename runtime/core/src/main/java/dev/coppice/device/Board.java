@@ -1,8 +1,5 @@
 package dev.coppice.device;
 
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -41,10 +38,10 @@ public record Board(Optional<String> model, List<String> compatible, List<String
 
   /** Reads the files below {@code root}, which is {@code /} on a real board. A file that cannot be read is not known. */
   public static Board probe(Path root) {
-    Optional<String> model = read(root.resolve("proc/device-tree/model")).map(Board::untilZero).filter(s -> !s.isBlank());
+    Optional<String> model = KernelFile.text(root.resolve("proc/device-tree/model")).map(Board::untilZero).filter(s -> !s.isBlank());
     List<String> compatible =
-        read(root.resolve("proc/device-tree/compatible")).stream().flatMap(s -> Arrays.stream(s.split("\0"))).filter(s -> !s.isBlank()).toList();
-    String cpuinfo = read(root.resolve("proc/cpuinfo")).orElse("");
+        KernelFile.text(root.resolve("proc/device-tree/compatible")).stream().flatMap(s -> Arrays.stream(s.split("\0"))).filter(s -> !s.isBlank()).toList();
+    String cpuinfo = KernelFile.text(root.resolve("proc/cpuinfo")).orElse("");
     return new Board(model, compatible, cores(cpuinfo));
   }
 
@@ -74,14 +71,5 @@ public record Board(Optional<String> model, List<String> compatible, List<String
   private static String untilZero(String text) {
     int zero = text.indexOf('\0');
     return (zero < 0 ? text : text.substring(0, zero)).strip();
-  }
-
-  /** Opens instead of asking whether the file exists: emulators redirect the one and not the other. */
-  private static Optional<String> read(Path file) {
-    try {
-      return Optional.of(Files.readString(file, StandardCharsets.ISO_8859_1));
-    } catch (IOException unknown) {
-      return Optional.empty();
-    }
   }
 }

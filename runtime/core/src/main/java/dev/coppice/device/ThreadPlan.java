@@ -58,7 +58,7 @@ public record ThreadPlan(List<Integer> workers) {
     try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder, "cpu[0-9]*")) {
       for (Path entry : entries) {
         Matcher number = PROCESSOR.matcher(entry.getFileName().toString());
-        Optional<Long> capacity = number(entry.resolve("cpu_capacity")).or(() -> number(entry.resolve("cpufreq/cpuinfo_max_freq")));
+        Optional<Long> capacity = KernelFile.number(entry.resolve("cpu_capacity")).or(() -> KernelFile.number(entry.resolve("cpufreq/cpuinfo_max_freq")));
         if (!number.matches() || capacity.isEmpty()) {
           return Map.of(); // of some nothing is known: nothing is planned
         }
@@ -72,7 +72,7 @@ public record ThreadPlan(List<Integer> workers) {
 
   private static List<Integer> allowed(Path status) {
     List<Integer> processors = new ArrayList<>();
-    for (String line : text(status).orElse("").lines().filter(l -> l.startsWith("Cpus_allowed_list:")).toList()) {
+    for (String line : KernelFile.text(status).orElse("").lines().filter(l -> l.startsWith("Cpus_allowed_list:")).toList()) {
       Matcher range = RANGE.matcher(line);
       while (range.find()) {
         int first = Integer.parseInt(range.group(1));
@@ -83,17 +83,5 @@ public record ThreadPlan(List<Integer> workers) {
       }
     }
     return processors;
-  }
-
-  private static Optional<Long> number(Path file) {
-    return text(file).map(String::strip).filter(t -> t.matches("\\d{1,12}")).map(Long::valueOf);
-  }
-
-  private static Optional<String> text(Path file) {
-    try {
-      return Optional.of(Files.readString(file));
-    } catch (IOException unknown) {
-      return Optional.empty();
-    }
   }
 }

@@ -32,15 +32,15 @@ public final class Facts {
     Map<String, String> facts = new LinkedHashMap<>();
     facts.put("board", board(root));
     facts.put("machine", Board.probe(root).description());
-    facts.put("processors", String.valueOf(found.processors()));
-    facts.put("platform", found.platform());
-    facts.put("glibc", found.glibc());
-    facts.put("java", found.java());
+    facts.put("processors", String.valueOf(Runtime.getRuntime().availableProcessors()));
+    for (String key : List.of("platform", "glibc", "java")) {
+      facts.put(key, found.facts().get(key));
+    }
     // Other flags may hold names and paths.
     facts.put("jvm_flags", ManagementFactory.getRuntimeMXBean().getInputArguments().stream().filter(flag -> flag.matches("-X[A-Za-z0-9:+=%.-]*")).collect(Collectors.joining(" ")));
     facts.put("collectors", ManagementFactory.getGarbageCollectorMXBeans().stream().map(GarbageCollectorMXBean::getName).collect(Collectors.joining(", ")));
-    facts.put("onnxruntime", found.onnxRuntime());
-    facts.put("isa", found.isa());
+    facts.put("onnxruntime", found.facts().get("onnx runtime"));
+    facts.put("isa", found.facts().get("isa"));
     return facts;
   }
 

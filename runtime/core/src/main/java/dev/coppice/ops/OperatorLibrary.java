@@ -1,6 +1,7 @@
 package dev.coppice.ops;
 
 import dev.coppice.api.NativeException;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -58,6 +59,15 @@ public record OperatorLibrary(Path file, String isa, List<String> isas, String g
     }
   }
 
+  /** Hash of the file as it is now, in hexadecimal digits. */
+  public String sha256() {
+    try {
+      return Extraction.sha256(Files.readAllBytes(file));
+    } catch (IOException e) {
+      throw new NativeException("changed", file + " has been loaded and can no longer be read (" + e.getMessage() + "); start the program again.", e);
+    }
+  }
+
   private static Path given(String value) {
     Path path = Path.of(value);
     if (!path.isAbsolute()) {
@@ -85,7 +95,7 @@ public record OperatorLibrary(Path file, String isa, List<String> isas, String g
     try (var files = Files.newDirectoryStream(Path.of("/lib"), "ld-musl-*")) {
       // A glibc system may have musl installed beside it: the JVM itself tells which one runs.
       return files.iterator().hasNext() && Files.readString(Path.of("/proc/self/maps")).contains("ld-musl-");
-    } catch (java.io.IOException unknown) {
+    } catch (IOException unknown) {
       return false;
     }
   }

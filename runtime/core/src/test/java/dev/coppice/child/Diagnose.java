@@ -1,7 +1,6 @@
 package dev.coppice.child;
 
 import dev.coppice.Coppice;
-import dev.coppice.api.CoppiceException;
 import dev.coppice.api.Diagnostics;
 
 /** The program of a JVM that a test starts: loads the natives and prints what they are, or the refusal's code and sentence. */
@@ -11,14 +10,15 @@ public final class Diagnose {
 
   /** Exit code 0: loaded; 1: refused. */
   public static void main(String[] arguments) {
-    try {
-      Diagnostics found = Coppice.diagnostics();
-      System.out.println("isa=" + found.isa());
-      System.out.println("library=" + found.operatorLibrary());
-      System.out.println("module=" + Coppice.class.getModule().getName());
-    } catch (CoppiceException e) {
-      System.out.println(e.code() + ": " + e.getMessage());
-      System.exit(1);
+    Diagnostics found = Coppice.diagnostics();
+    for (Diagnostics.Finding finding : found.findings()) {
+      if (finding.code().startsWith("native.")) {
+        System.out.println(finding.code() + ": " + finding.sentence());
+        System.exit(1);
+      }
     }
+    System.out.println("isa=" + found.facts().get("isa"));
+    System.out.println("library=" + found.facts().get("operators"));
+    System.out.println("module=" + Coppice.class.getModule().getName());
   }
 }
