@@ -18,12 +18,13 @@ from .commands.quantize import quantize
 from .commands.search import search
 from .commands.sign import sign
 from .commands.slim import slim
+from .commands.thresholds import thresholds
 from .commands.train import train
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-for command in (convert, evaluate, train, fine_tune, curve, search, explain, quantize, sign, slim):
+for command in (convert, evaluate, train, fine_tune, curve, search, explain, quantize, sign, slim, thresholds):
     app.command()(command)
 
 

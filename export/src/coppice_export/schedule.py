@@ -52,9 +52,9 @@ class Schedule:
 
 
 def save_schedule(schedule: Schedule, path: Path) -> None:
-    """Figures to four decimals."""
+    """Figures to four significant digits: thresholds may be thousandths."""
     text = json.dumps({"format": FORMAT} | asdict(schedule))
-    content = json.loads(text, parse_float=lambda number: round(float(number), 4))
+    content = json.loads(text, parse_float=lambda number: float(f"{float(number):.4g}"))
     staging = path.with_name(f".{path.name}.part")
     staging.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     staging.replace(path)
