@@ -22,7 +22,8 @@ MERGING = Reduction(0, "prune_merge", merge_share=1.0)
 
 
 def _linear(config) -> Curve:
-    """n tokens take 2n ms in a softmax block, n in a linear one, n/2 in the last; a reducing block 1.5n + 0.25 out."""
+    """n tokens take 2n ms in a softmax block, n in a linear one, n/2 in the last; a reducing block 1.5n + 0.25 out,
+    or 0.5n + 0.25 out."""
     tokens, grid = tuple(range(2, 18)), (2, 7, 12, 17)
     kinds = list(dict.fromkeys(config.attention[:-1]))
     return Curve(
@@ -34,7 +35,13 @@ def _linear(config) -> Curve:
         block_ms=tuple(tuple((2.0 if a.kind == "softmax" else 1.0) * n for n in tokens) for a in kinds),
         last_ms=tuple(n / 2 for n in tokens),
         reducing_tokens=grid,
-        reducing_ms=tuple(tuple(1.5 * n + 0.25 * o if o <= n else 0.0 for o in grid) for n in grid),
+        reducing_ms=tuple(
+            tuple(
+                tuple((1.5 if a.kind == "softmax" else 0.5) * n + 0.25 * o if o <= n else 0.0 for o in grid)
+                for n in grid
+            )
+            for a in kinds
+        ),
         fixed_ms=3.0,
         dense_ms=0.0,
     )
@@ -44,6 +51,21 @@ def test_adds_up_the_parts_of_a_schedule(tiny):
     """linear 17, reducing 17 -> 9, linear 9, reducing 9 -> 5, last 5, all else: the sum by hand."""
     by_hand = 17 + (1.5 * 17 + 0.25 * 9) + 9 + (1.5 * 9 + 0.25 * 5) + 5 / 2 + 3
     assert _linear(tiny).latency_ms(tiny, (8, 4)) == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_a_block_reduces_at_the_price_of_its_own_attention(tiny):
+    """Block 2 is linear: reducing 17 -> 9 there costs 0.5 a token that enters, not 1.5."""
+    config = dataclasses.replace(tiny, reductions=Reduction.at(2))
+    by_hand = 17 + 2 * 17 + (0.5 * 17 + 0.25 * 9) + 2 * 9 + 9 / 2 + 3
+    assert _linear(tiny).latency_ms(config, (8,)) == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_refuses_a_schedule_that_reduces_where_nothing_was_measured(tiny):
+    """A group without a block that could reduce has no times, and none are made up."""
+    curve = dataclasses.replace(_linear(tiny), reducing_ms=((), _linear(tiny).reducing_ms[1]))
+    config = dataclasses.replace(tiny, reductions=Reduction.at(2))
+    with pytest.raises(ValueError, match="curve of tiny has no times for a reduction in block 2"):
+        curve.latency_ms(config, (8,))
 
 
 def test_counts_the_fused_token(tiny):
@@ -78,6 +100,7 @@ def test_comes_back_from_its_file(tiny, tmp_path):
         (lambda c: c["last_ms"].pop(), "one time for each"),
         (lambda c: c["block_ms"][0].__setitem__(3, float("nan")), "finite"),
         (lambda c: c["reducing_ms"].pop(), "one time for each"),
+        (lambda c: c["reducing_ms"][1].pop(), "one time for each"),
         (lambda c: c.update(groups=[7] * 4), "groups"),
         (lambda c: c.update(groups=[0]), "2 blocks"),
     ],
@@ -142,8 +165,26 @@ def test_measures_every_count_and_names_the_machine(wide, measured):
 def test_measures_a_merge_no_further_than_half(wide, random_state):
     """Where merging cannot leave so few tokens, the time of the fewest that it can."""
     curve = measure_curve(wide, random_state(wide), Reduction(0, "merge"), rounds=1)
-    assert curve.reducing_ms[-1][0] == curve.reducing_ms[-1][1] > 0
-    assert curve.reducing_ms[0][-1] == 0
+    (table,) = curve.reducing_ms
+    assert table[-1][0] == table[-1][1] > 0
+    assert table[0][-1] == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "pooling", "groups"),
+    [("prune_merge", "class", [0, 1]), ("prune_merge", "mean", [1]), ("merge", "mean", [0, 1])],
+)
+def test_measures_reductions_in_every_block_that_can_reduce(tiny, random_state, method, pooling, groups):
+    """Linear blocks rank by a class token's scores, and where no head reads that token only softmax blocks do; merging
+    ranks nothing; hallucinated blocks never reduce."""
+    made = Attention("hallucinated", computed_heads=1)
+    linear = dataclasses.replace(tiny.attention[0], reweight="none")
+    config = dataclasses.replace(
+        tiny, attention=(made, linear, *tiny.attention[3:4] * 2), pooling=pooling, reductions=()
+    )
+    curve = measure_curve(config, random_state(config), Reduction(0, method), rounds=1)
+    assert curve.groups == (0, 1, 2)
+    assert [g for g, table in enumerate(curve.reducing_ms, -1) if table] == groups
 
 
 def test_curve_is_a_command(tmp_path, random_state):
@@ -158,7 +199,7 @@ def test_curve_is_a_command(tmp_path, random_state):
 
 @pytest.mark.parametrize(("method", "said"), [("threshold", "no count"), ("sample", "no count"), ("top_k", "no block")])
 def test_refuses_what_cannot_be_measured(tiny, tiny_state, method, said):
-    """A method without a count to set, and one that ranks by an attention that no block has."""
-    config = dataclasses.replace(tiny, attention=tiny.attention[:1] * 5, reductions=())
+    """A method without a count to set, and one that ranks by scores that no block gives."""
+    config = dataclasses.replace(tiny, attention=tiny.attention[:1] * 5, pooling="mean", reductions=())
     with pytest.raises(ValueError, match=said):
         measure_curve(config, tiny_state, Reduction(0, method))

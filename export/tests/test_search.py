@@ -314,7 +314,7 @@ def test_search_by_a_boards_curve(sources, tmp_path):
     # Times that no other process can disturb: a microsecond a token.
     content |= {"block_ms": [[n / 1e3 for n in content["tokens"]]], "last_ms": [0.001] * len(content["tokens"])}
     grid = content["reducing_tokens"]
-    content["reducing_ms"] = [[(n + o) / 2e3 * (o <= n) for o in grid] for n in grid]
+    content["reducing_ms"] = [[[(n + o) / 2e3 * (o <= n) for o in grid] for n in grid]]
     content |= {"fixed_ms": 0.0, "dense_ms": 4 * 0.037 + 0.001}
     curve.write_text(json.dumps(content))
     out = tmp_path / "schedule.json"

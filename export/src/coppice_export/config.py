@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 
@@ -206,6 +207,15 @@ class ViTConfig:
 
     def reduction(self, block: int) -> Reduction | None:
         return next((reduction for reduction in self.reductions if reduction.block == block), None)
+
+    def reducible(self, reduction: Reduction) -> tuple[int, ...]:
+        """The blocks in which this reduction could stand."""
+        blocks = []
+        for block in range(self.depth):
+            with suppress(ValueError):
+                replace(self, reductions=(replace(reduction, block=block),))
+                blocks.append(block)
+        return tuple(blocks)
 
     def weighs_sizes(self, block: int) -> bool:
         """Whether the block's attention counts a token once for each token merged into it."""

@@ -44,9 +44,10 @@ class Curve:
     """Milliseconds of the parts of one model on one machine.
 
     `tokens` rises; `block_ms[g][i]` is an ordinary block of group g at `tokens[i]` (`groups` has each block's, but the
-    last's) and `last_ms[i]` the last block, which computes only what the head reads. `reducing_ms[i][o]` is a block
-    in which `reducing_tokens[i]` tokens enter and `reducing_tokens[o]` go on, 0 where o > i; a fused token counts.
-    `fixed_ms` is all else. A token is any row, the prefix included.
+    last's) and `last_ms[i]` the last block, which computes only what the head reads. `reducing_ms[g][i][o]` is a block
+    of group g in which `reducing_tokens[i]` tokens enter and `reducing_tokens[o]` go on, 0 where o > i; a fused token
+    counts, and a group in which no block can reduce has no rows. `fixed_ms` is all else. A token is any row, the prefix
+    included.
     """
 
     model: str
@@ -57,7 +58,7 @@ class Curve:
     block_ms: tuple[tuple[float, ...], ...]
     last_ms: tuple[float, ...]
     reducing_tokens: tuple[int, ...]
-    reducing_ms: tuple[tuple[float, ...], ...]
+    reducing_ms: tuple[tuple[tuple[float, ...], ...], ...]
     fixed_ms: float
     dense_ms: float
 
@@ -69,7 +70,7 @@ class Curve:
                 out = config.prefix_tokens + reduction.outgoing(
                     tokens - config.prefix_tokens, counts[block], config.prefix_tokens
                 )
-                total += self._reducing(tokens, out)
+                total += self._reducing(block, tokens, out)
                 tokens = out
             elif block == config.depth - 1:
                 total += float(np.interp(tokens, self.tokens, self.last_ms))
@@ -77,14 +78,19 @@ class Curve:
                 total += float(np.interp(tokens, self.tokens, self.block_ms[self.groups[block]]))
         return total
 
-    def _reducing(self, tokens: int, out: int) -> float:
-        """Linear in `out` on the two measured rows around `tokens`, then linear between these at the same share."""
-        grid = self.reducing_tokens
+    def _reducing(self, block: int, tokens: int, out: int) -> float:
+        """Linear in `out` on the two measured rows around `tokens`, then linear between these at the same share.
+
+        The last block counts as one before it.
+        """
+        grid, table = self.reducing_tokens, self.reducing_ms[self.groups[min(block, len(self.groups) - 1)]]
+        if not table:
+            raise ValueError(f"the latency curve of {self.model} has no times for a reduction in block {block}")
         high = min(max(bisect_left(grid, tokens), 1), len(grid) - 1)
         rows = []
         for row in (high - 1, high):
             entered = grid[row]
-            rows.append(float(np.interp(out * entered / tokens, grid[: row + 1], self.reducing_ms[row][: row + 1])))
+            rows.append(float(np.interp(out * entered / tokens, grid[: row + 1], table[row][: row + 1])))
         return float(np.interp(tokens, grid[high - 1 : high + 1], rows))
 
 
@@ -116,8 +122,8 @@ def measure_curve(
 ) -> Curve:
     """Times every part with ONNX Runtime, in turn: the median over rounds of the fastest of five runs in a row.
 
-    Ordinary blocks run one after the other and reducing ones side by side on the same tokens, each with its own
-    weights, so that these come from where they do in the whole model. `reduction.block` does not matter.
+    Ordinary blocks of a group run one after the other and reducing ones side by side on the same tokens, each with its
+    own weights, so that these come from where they do in the whole model. `reduction.block` does not matter.
     """
     if reduction.place != "after" or not reduction.has_budget:
         raise ValueError(f"{reduction.method} has no count that could be set; expected top_k, merge or prune_merge")
@@ -126,25 +132,31 @@ def measure_curve(
     kinds = list(dict.fromkeys(forms))
     groups = tuple(kinds.index(form) for form in forms)
     members = [[b for b, g in enumerate(groups) if g == kind] for kind in range(len(kinds))]
-    reducible = [b for b, (a, _) in enumerate(forms) if a.kind == "softmax" or not reduction.scored]
-    if not reducible:
-        raise ValueError(f"{config.name}: {reduction.method} ranks tokens by softmax attention, and no block has it")
-    reducing = replace(config, reductions=tuple(replace(reduction, block=b) for b in reducible))
+    possible = [b for b in dense.reducible(reduction) if b < config.depth - 1]
+    if not possible:
+        raise ValueError(f"{config.name}: no block but the last can reduce tokens by {reduction.method}")
+    reducing = replace(config, reductions=tuple(replace(reduction, block=b) for b in possible))
     tokens = _stairs(config.tokens, config.prefix_tokens)
     grid = tuple(sorted({round(n) for n in np.linspace(config.prefix_tokens + 1, config.tokens, 8)}))
     runs: dict[tuple, tuple] = {("dense",): (_runner(build_model(dense, state), threads), _image(config), 1)}
     chains = [_runner(build_blocks(dense, state, blocks), threads) for blocks in members]
     last = _runner(build_blocks(dense, state, [config.depth - 1]), threads)
-    aside = _runner(build_blocks(reducing, state, reducible, side_by_side=True), threads)
+    reducible = {g: [b for b in blocks if b in possible] for g, blocks in enumerate(members)}
+    aside = {
+        g: _runner(build_blocks(reducing, state, blocks, side_by_side=True), threads)
+        for g, blocks in reducible.items()
+        if blocks
+    }
     for n in tokens:
         x = _tokens(config, n)
         runs |= {("block", g, n): (chain, x, len(members[g])) for g, chain in enumerate(chains)}
         runs["last", n] = last, x, 1
     for n in grid:
         for out in (o for o in grid if o <= n):
-            keep = np.full(len(reducible), out - config.prefix_tokens - int(reduction.fuses and out < n), np.int64)
+            keep = np.full(len(possible), out - config.prefix_tokens - int(reduction.fuses and out < n), np.int64)
             if reduction.least(n - config.prefix_tokens) <= keep[0]:
-                runs["reducing", n, out] = aside, _tokens(config, n) | {"keep": keep}, len(reducible)
+                feeds = _tokens(config, n) | {"keep": keep}
+                runs |= {("reducing", g, n, out): (run, feeds, len(reducible[g])) for g, run in aside.items()}
     return _curve(config, reduction, threads, groups, tokens, grid, _timed(runs, rounds, advance))
 
 
@@ -182,15 +194,20 @@ def _curve(config, reduction: Reduction, threads: int, groups, tokens, grid, ms:
     last = tuple(ms["last", n] for n in tokens)
     fixed = ms[("dense",)] - sum(block[g][-1] for g in groups) - last[-1]
     attributes = {name: value for name, value in asdict(reduction).items() if name != "block"}
-    rows = tuple(tuple(_reached(ms, grid, n, out) for out in grid) for n in grid)
+    reducing = {key[1] for key in ms if key[0] == "reducing"}
+    tables = tuple(
+        tuple(tuple(_reached(ms, g, grid, n, out) for out in grid) for n in grid) if g in reducing else ()
+        for g in range(max(groups) + 1)
+    )
     return Curve(
-        config.name, this_machine(threads), attributes, groups, tokens, block, last, grid, rows, fixed, ms[("dense",)]
+        config.name, this_machine(threads), attributes, groups, tokens, block, last, grid, tables, fixed, ms[("dense",)]
     )
 
 
-def _reached(ms: dict[tuple, float], grid: tuple[int, ...], n: int, out: int) -> float:
+def _reached(ms: dict[tuple, float], group: int, grid: tuple[int, ...], n: int, out: int) -> float:
     """The measured value; below what the reduction can leave, that of the fewest tokens it can; 0 above n."""
-    return next((ms["reducing", n, o] for o in grid if out <= o <= n and ("reducing", n, o) in ms), 0.0)
+    keys = (("reducing", group, n, o) for o in grid if out <= o <= n)
+    return next((ms[key] for key in keys if key in ms), 0.0)
 
 
 def save_curve(curve: Curve, path: Path) -> None:
@@ -229,9 +246,12 @@ def _validate(curve: Curve) -> None:
     for grid in (curve.tokens, curve.reducing_tokens):
         if len(grid) < 2 or list(grid) != sorted(set(grid)) or min(grid) < 1:
             raise ValueError("token counts must rise")
-    tables = (*curve.block_ms, curve.last_ms, *curve.reducing_ms, (curve.fixed_ms, curve.dense_ms))
-    lengths = [len(curve.tokens)] * (len(curve.block_ms) + 1) + [len(curve.reducing_tokens)] * len(curve.reducing_ms)
-    if [len(t) for t in tables[:-1]] != lengths or len(curve.reducing_ms) != len(curve.reducing_tokens):
+    reducing, square = [table for table in curve.reducing_ms if table], len(curve.reducing_tokens)
+    rows = [row for table in reducing for row in table]
+    tables = (*curve.block_ms, curve.last_ms, *rows, (curve.fixed_ms, curve.dense_ms))
+    lengths = [len(curve.tokens)] * (len(curve.block_ms) + 1) + [square] * len(rows)
+    squares = len(curve.reducing_ms) == len(curve.block_ms) and all(len(table) == square for table in reducing)
+    if [len(t) for t in tables[:-1]] != lengths or not squares:
         raise ValueError("every table must have one time for each of its token counts")
     if not all(isinstance(v, (int, float)) and np.isfinite(v) for table in tables for v in table):
         raise ValueError("times must be finite numbers")

@@ -46,10 +46,7 @@ class Search:
     @property
     def candidates(self) -> tuple[int, ...]:
         """The first block has seen no other token yet, and after the last one nobody works on the patches."""
-        attention = self.config.attention
-        return tuple(
-            b for b in range(1, self.config.depth - 1) if not self.reduction.scored or attention[b].kind == "softmax"
-        )
+        return tuple(b for b in self.config.reducible(self.reduction) if 0 < b < self.config.depth - 1)
 
     def reducing(self, blocks: tuple[int, ...]) -> ViTConfig:
         return replace(self.config, reductions=tuple(replace(self.reduction, block=b) for b in blocks))
