@@ -1,5 +1,6 @@
 package dev.coppice;
 
+import dev.coppice.api.BundleInfo;
 import dev.coppice.api.BundleStore;
 import dev.coppice.api.Classifier;
 import dev.coppice.api.Diagnostics;
@@ -9,6 +10,7 @@ import dev.coppice.api.OpenOptions;
 import dev.coppice.api.Rung;
 import dev.coppice.api.Scheduler;
 import dev.coppice.api.SchedulerOptions;
+import dev.coppice.api.Trust;
 import dev.coppice.bundle.Bundle;
 import dev.coppice.bundle.FolderStore;
 import dev.coppice.device.Board;
@@ -54,27 +56,27 @@ public final class Coppice {
   }
 
   /**
-   * Opens a bundle: verifies every file, loads the operators and the model.
+   * Opens a bundle, a folder or the tar of one: verifies every file and who signed it, loads the operators and the model.
    *
-   * @throws dev.coppice.api.BundleException if the bundle is missing, changed or needs something newer
+   * @throws dev.coppice.api.BundleException if the bundle is missing, changed, not trusted or needs something newer
    * @throws dev.coppice.api.NativeException if the operator library cannot be loaded
    */
   public static Classifier open(Path bundle, OpenOptions options) {
     Objects.requireNonNull(options, "options");
-    Bundle verified = Bundle.read(Objects.requireNonNull(bundle, "bundle"));
+    Bundle verified = Bundle.read(Objects.requireNonNull(bundle, "bundle"), options.trust());
     return new Pipeline(verified, engine(verified, options), options);
   }
 
   /**
    * Opens a bundle for work with deadlines, and measures its rungs on this machine.
    *
-   * @throws dev.coppice.api.BundleException if the bundle is missing, changed or needs something newer
+   * @throws dev.coppice.api.BundleException if the bundle is missing, changed, not trusted or needs something newer
    * @throws dev.coppice.api.NativeException if the operator library cannot be loaded
    */
   public static Scheduler schedule(Path bundle, OpenOptions options, SchedulerOptions schedulerOptions) {
     Objects.requireNonNull(options, "options");
     Objects.requireNonNull(schedulerOptions, "schedulerOptions");
-    Bundle verified = Bundle.read(Objects.requireNonNull(bundle, "bundle"));
+    Bundle verified = Bundle.read(Objects.requireNonNull(bundle, "bundle"), options.trust());
     List<Rung> rungs = verified.rungs();
     double throttle = schedulerOptions.throttleCelsius();
     if (Double.isNaN(throttle)) {
@@ -91,10 +93,28 @@ public final class Coppice {
     return new Dispatcher(new Pipeline(verified, engine, options), controller, rungs, new Sensors(ROOT), schedulerOptions);
   }
 
-  /** The installed bundles in this folder, which is made when the first one is installed. */
+  /**
+   * Verifies a bundle without running it: every file, and who signed it.
+   *
+   * @throws dev.coppice.api.BundleException if the bundle is missing, changed, not trusted or needs something newer
+   */
+  public static BundleInfo verify(Path bundle, Trust trust) {
+    return Bundle.read(Objects.requireNonNull(bundle, "bundle"), Objects.requireNonNull(trust, "trust")).info();
+  }
+
+  /** The installed bundles in this folder, with default options. */
   public static BundleStore store(Path folder) {
-    return new FolderStore(Objects.requireNonNull(folder, "folder"), bundle -> {
-      try (Classifier classifier = open(bundle)) {
+    return store(folder, OpenOptions.defaults());
+  }
+
+  /**
+   * The installed bundles in this folder, which is made when the first one is installed. The options say whose bundles may be
+   * installed, and open a bundle for its golden cases.
+   */
+  public static BundleStore store(Path folder, OpenOptions options) {
+    Objects.requireNonNull(options, "options");
+    return new FolderStore(Objects.requireNonNull(folder, "folder"), options.trust(), bundle -> {
+      try (Classifier classifier = open(bundle, options)) {
         classifier.selfTest();
       }
     });

@@ -35,7 +35,7 @@ final class FloorPlanTest {
     "api,",
     "tensor,",
     "image, api javax.imageio",
-    "bundle, tensor api com.fasterxml.jackson.core",
+    "bundle, tensor api com.fasterxml.jackson.core org.slf4j",
     "device, api",
     "latency, device api com.fasterxml.jackson.core",
     "schedule, engine tensor api",

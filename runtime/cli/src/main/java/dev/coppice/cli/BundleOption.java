@@ -15,7 +15,7 @@ final class BundleOption {
   @Option(
       names = "--bundle",
       paramLabel = "DIR",
-      description = "The bundle folder; else the environment's COPPICE_BUNDLE, else the one that came with the command.")
+      description = "The bundle folder, or the tar of one; else the environment's COPPICE_BUNDLE, else the one that came with the command.")
   private Path given;
 
   Path path() {

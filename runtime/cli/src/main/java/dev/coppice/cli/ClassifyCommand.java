@@ -35,6 +35,8 @@ final class ClassifyCommand implements Callable<Integer> {
 
   @Mixin private BundleOption bundle;
 
+  @Mixin private TrustOption trust;
+
   @Option(
       names = "--keep",
       paramLabel = "BUDGET",
@@ -71,7 +73,8 @@ final class ClassifyCommand implements Callable<Integer> {
     }
     RunOptions options = RunOptions.defaults().withTop(top);
     RunOptions budgeted = keep == null ? options : options.withKeep(keep);
-    OpenOptions opening = threads == null ? OpenOptions.defaults() : OpenOptions.defaults().withThreads(threads);
+    OpenOptions trusting = OpenOptions.defaults().withTrust(trust.trust());
+    OpenOptions opening = threads == null ? trusting : trusting.withThreads(threads);
     PrintWriter out = command.commandLine().getOut();
     int failures = 0;
     try (Classifier classifier = Coppice.open(bundle.path(), opening)) {

@@ -3,6 +3,7 @@ package dev.coppice.cli;
 import dev.coppice.Coppice;
 import dev.coppice.api.BundleInfo;
 import dev.coppice.api.Classifier;
+import dev.coppice.api.OpenOptions;
 import dev.coppice.api.Preprocessing;
 import dev.coppice.api.Rung;
 import java.io.PrintWriter;
@@ -11,6 +12,7 @@ import java.util.Locale;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
@@ -24,12 +26,14 @@ final class InspectCommand implements Callable<Integer> {
 
   @Spec private CommandSpec command;
 
-  @Parameters(paramLabel = "BUNDLE", description = "The bundle folder.")
+  @Parameters(paramLabel = "BUNDLE", description = "The bundle folder, or the tar of one.")
   private Path bundle;
+
+  @Mixin private TrustOption trust;
 
   @Override
   public Integer call() {
-    try (Classifier classifier = Coppice.open(bundle)) {
+    try (Classifier classifier = Coppice.open(bundle, OpenOptions.defaults().withTrust(trust.trust()))) {
       classifier.selfTest();
       print(classifier.bundle());
     }

@@ -1,10 +1,11 @@
 package dev.coppice.cli;
 
+import dev.coppice.api.BundleException;
 import dev.coppice.api.CoppiceException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-/** The command {@code coppice}. Exit code 0: done; 1: something could not be done; 2: wrong usage. */
+/** The command {@code coppice}. Exit code 0: done; 1: something could not be done; 2: wrong usage; 3: a bundle was refused. */
 @Command(
     name = "coppice",
     version = "coppice 0.1.0",
@@ -13,6 +14,8 @@ import picocli.CommandLine.Command;
     synopsisSubcommandLabel = "COMMAND",
     subcommands = {ClassifyCommand.class, InspectCommand.class, BundleCommand.class, DoctorCommand.class})
 public final class Main {
+
+  private static final int REFUSED = 3;
 
   private Main() {}
 
@@ -34,6 +37,9 @@ public final class Main {
     line.setExecutionExceptionHandler(
         (error, command, parsed) -> {
           command.getErr().println("coppice: " + sentence(error));
+          if (error instanceof BundleException) {
+            return REFUSED;
+          }
           boolean usage = error instanceof IllegalArgumentException && !(error instanceof CoppiceException);
           return usage ? CommandLine.ExitCode.USAGE : CommandLine.ExitCode.SOFTWARE;
         });

@@ -98,7 +98,7 @@ final class ClassifyRefusalTest {
 
   @Test
   void shouldRefuseABundleThatIsNotThere() {
-    assertRefused(1, folder.resolve("gone") + ": no such bundle folder; give a folder that holds bundle.json.", "--bundle",
+    assertRefused(3, folder.resolve("gone") + ": no such bundle; give a folder that holds bundle.json, or a tar of one.", "--bundle",
         folder.resolve("gone"), Cli.golfBall());
   }
 
@@ -106,7 +106,7 @@ final class ClassifyRefusalTest {
   void shouldRefuseABundleWithoutItsModel() throws IOException {
     Path copy = Cli.copyOfBundle(folder);
     Files.delete(copy.resolve("model.onnx"));
-    assertRefused(1, copy.resolve("model.onnx") + ": bundle.json lists it, the folder lacks it; copy the bundle again.", "--bundle", copy,
+    assertRefused(3, copy.resolve("model.onnx") + ": bundle.json lists it, the bundle lacks it; copy the bundle again.", "--bundle", copy,
         Cli.golfBall());
   }
 
@@ -116,7 +116,7 @@ final class ClassifyRefusalTest {
     byte[] model = Files.readAllBytes(copy.resolve("model.onnx"));
     model[model.length / 2] ^= 1;
     Files.write(copy.resolve("model.onnx"), model);
-    assertRefused(1, copy.resolve("model.onnx") + ": expected " + model.length + " bytes with SHA-256 ", "--bundle", copy, Cli.golfBall());
+    assertRefused(3, copy.resolve("model.onnx") + ": expected " + model.length + " bytes with SHA-256 ", "--bundle", copy, Cli.golfBall());
   }
 
   @ParameterizedTest
@@ -129,7 +129,7 @@ final class ClassifyRefusalTest {
   void shouldRefuseABundleForANewerCoppice(String passage, String other, String sentence) throws IOException {
     Path copy = Cli.copyOfBundle(folder);
     Cli.change(copy, passage, other);
-    assertRefused(1, sentence, "--bundle", copy, Cli.golfBall());
+    assertRefused(3, sentence, "--bundle", copy, Cli.golfBall());
   }
 
   private static void assertRefused(int code, String sentence, Object... arguments) {

@@ -31,15 +31,19 @@ record Cli(int code, String out, String err) {
 
   /** A copy of the shipped bundle that a test may spoil. */
   static Path copyOfBundle(Path folder) throws IOException {
-    Path copy = folder.resolve("bundle");
+    return copy(BUNDLE, folder.resolve("bundle"));
+  }
+
+  /** A copy of a folder with all that is in it. */
+  static Path copy(Path from, Path to) throws IOException {
     List<Path> sources;
-    try (Stream<Path> walk = Files.walk(BUNDLE)) {
+    try (Stream<Path> walk = Files.walk(from)) {
       sources = walk.toList();
     }
     for (Path source : sources) {
-      Files.copy(source, copy.resolve(BUNDLE.relativize(source).toString()));
+      Files.copy(source, to.resolve(from.relativize(source).toString()));
     }
-    return copy;
+    return to;
   }
 
   /** Changes one passage of a copy's manifest; fails if it is not there. */

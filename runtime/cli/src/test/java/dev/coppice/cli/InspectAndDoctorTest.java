@@ -36,7 +36,7 @@ final class InspectAndDoctorTest {
     Path copy = Cli.copyOfBundle(folder);
     Files.writeString(copy.resolve("notes.txt"), "surplus");
     assertThat(Cli.run("inspect", copy)).isEqualTo(
-        new Cli(1, "", "coppice: " + copy.resolve("notes.txt") + ": bundle.json does not list it; remove it from the bundle.\n"));
+        new Cli(3, "", "coppice: " + copy.resolve("notes.txt") + ": bundle.json does not list it; remove it from the bundle.\n"));
   }
 
   @Test
@@ -56,7 +56,7 @@ final class InspectAndDoctorTest {
     Cli end = Cli.run("doctor", "--bundle", folder.resolve("gone"));
     assertThat(end.code()).isOne();
     assertThat(end.out()).endsWith("wrong                 bundle.missing: " + folder.resolve("gone")
-        + ": no such bundle folder; give a folder that holds bundle.json.\n")
+        + ": no such bundle; give a folder that holds bundle.json, or a tar of one.\n")
         .doesNotContain("Nothing is wrong.").startsWith("coppice ");
   }
 
@@ -67,7 +67,7 @@ final class InspectAndDoctorTest {
     assertThat(report).containsOnlyKeys("facts", "findings");
     assertThat(JsonLines.object(report.get("facts"))).containsEntry("onnx_runtime", "1.29.0").containsKeys("isa", "cpu_quota", "throttle_point");
     assertThat(JsonLines.objects(report.get("findings"))).last().isEqualTo(Map.of("code", "bundle.missing",
-        "sentence", folder.resolve("gone") + ": no such bundle folder; give a folder that holds bundle.json."));
+        "sentence", folder.resolve("gone") + ": no such bundle; give a folder that holds bundle.json, or a tar of one."));
   }
 
   @Test

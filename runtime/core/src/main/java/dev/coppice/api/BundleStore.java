@@ -13,13 +13,14 @@ import java.util.List;
 public interface BundleStore {
 
   /**
-   * Copies a bundle in, verifies the copy, runs its golden cases on this machine, and makes it current. What is not
+   * Copies a bundle in from a folder or the tar of one, verifies the copy, runs its golden cases on this machine, and makes it current. What is not
    * finished leaves no trace that counts: the next installation removes it.
    *
-   * @throws BundleException if the bundle is missing, changed, or computes something else here
+   * @throws BundleException if the bundle is missing, changed, older than the current one, not signed by whom the store
+   *     trusts, or computes something else here
    * @throws NativeException if the store cannot be written
    */
-  InstalledBundle install(Path source);
+  InstalledBundle install(Path source, InstallOption... options);
 
   /**
    * Makes the version that was current before the present one current again.

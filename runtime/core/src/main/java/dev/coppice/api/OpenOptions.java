@@ -9,14 +9,16 @@ import java.util.Objects;
  * @param threads that compute one run together, 1..64
  * @param closeLimit how long closing waits for a run in progress before it ends it, 0 to a day
  * @param metrics told of every run and refusal
+ * @param trust whose bundles may be opened
  */
-public record OpenOptions(int threads, Duration closeLimit, MetricsListener metrics) {
+public record OpenOptions(int threads, Duration closeLimit, MetricsListener metrics, Trust trust) {
 
   private static final Duration LONGEST = Duration.ofDays(1);
 
   /** Checks the ranges. */
   public OpenOptions {
     Objects.requireNonNull(metrics, "metrics");
+    Objects.requireNonNull(trust, "trust");
     if (threads < 1 || threads > 64) {
       throw new IllegalArgumentException("threads must be 1..64: " + threads);
     }
@@ -25,23 +27,31 @@ public record OpenOptions(int threads, Duration closeLimit, MetricsListener metr
     }
   }
 
-  /** As many threads as processors, at most 4: more seldom help a model this small; closing waits 10 s; nobody listens. */
+  /**
+   * As many threads as processors, at most 4: more seldom help a model this small; closing waits 10 s; nobody listens;
+   * signatures are not looked at.
+   */
   public static OpenOptions defaults() {
-    return new OpenOptions(Math.min(4, Runtime.getRuntime().availableProcessors()), Duration.ofSeconds(10), MetricsListener.NONE);
+    return new OpenOptions(Math.min(4, Runtime.getRuntime().availableProcessors()), Duration.ofSeconds(10), MetricsListener.NONE, Trust.off());
   }
 
   /** The same with another thread count. */
   public OpenOptions withThreads(int newThreads) {
-    return new OpenOptions(newThreads, closeLimit, metrics);
+    return new OpenOptions(newThreads, closeLimit, metrics, trust);
   }
 
   /** The same with another limit of closing. */
   public OpenOptions withCloseLimit(Duration newCloseLimit) {
-    return new OpenOptions(threads, newCloseLimit, metrics);
+    return new OpenOptions(threads, newCloseLimit, metrics, trust);
   }
 
   /** The same with another listener. */
   public OpenOptions withMetrics(MetricsListener newMetrics) {
-    return new OpenOptions(threads, closeLimit, newMetrics);
+    return new OpenOptions(threads, closeLimit, newMetrics, trust);
+  }
+
+  /** The same with others whose bundles may be opened. */
+  public OpenOptions withTrust(Trust newTrust) {
+    return new OpenOptions(threads, closeLimit, metrics, newTrust);
   }
 }

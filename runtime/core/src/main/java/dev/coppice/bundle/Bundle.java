@@ -5,6 +5,7 @@ import dev.coppice.api.BundleInfo;
 import dev.coppice.api.Keep;
 import dev.coppice.api.Preprocessing;
 import dev.coppice.api.Rung;
+import dev.coppice.api.Trust;
 import dev.coppice.tensor.ModelSpec;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -27,7 +28,7 @@ import java.util.stream.Collectors;
 public record Bundle(BundleInfo info, ModelSpec model, byte[] modelBytes, List<Golden> golden) {
 
   /** The version of this library, which a bundle's range is compared with. */
-  public static final String RUNTIME_VERSION = Manifest.RUNTIME_VERSION;
+  public static final String RUNTIME_VERSION = Manifest.RUNTIME.toString();
 
   /**
    * A stored run.
@@ -43,26 +44,29 @@ public record Bundle(BundleInfo info, ModelSpec model, byte[] modelBytes, List<G
   /** A token budget in numbers, with the name of its rung if it has one. */
   public record Budget(List<Integer> keep, Optional<String> rung) {}
 
-  /** Reads and verifies a bundle folder. */
-  public static Bundle read(Path folder) {
-    BundleFiles files = new BundleFiles(folder);
-    Manifest manifest = files.verifiedManifest();
+  /** Reads and verifies a bundle folder or the tar of one. */
+  public static Bundle read(Path place, Trust trust) {
+    return read(new BundleFiles(place, trust));
+  }
+
+  static Bundle read(BundleFiles files) {
+    Manifest manifest = files.manifest();
     List<Golden> golden = new ArrayList<>();
     for (String name : manifest.golden()) {
       golden.add(golden(name, files, manifest));
     }
-    List<String> used = new ArrayList<>(List.of(manifest.modelFile(), "config.json", "preprocessor_config.json"));
+    List<String> used = List.of(manifest.modelFile(), "config.json", "preprocessor_config.json");
     for (String name : manifest.files().keySet()) {
       if (!used.contains(name)) {
-        files.verified(name, manifest);
+        files.verified(name);
       }
     }
-    List<String> labels = labels(folder, files.verified("config.json", manifest), manifest.model().classes());
-    Preprocessing preprocessing = preprocessing(folder, files.verified("preprocessor_config.json", manifest), manifest.model());
+    List<String> labels = labels(files, manifest.model().classes());
+    Preprocessing preprocessing = preprocessing(files, manifest.model());
     Map<String, Long> sizes = manifest.files().entrySet().stream().collect(Collectors.toMap(Map.Entry::getKey, e -> e.getValue().bytes()));
-    BundleInfo info = new BundleInfo(manifest.name(), manifest.version(), manifest.operators(), manifest.precision(), labels, preprocessing, manifest.grid(),
+    BundleInfo info = new BundleInfo(manifest.name(), manifest.version().toString(), manifest.operators(), manifest.precision(), labels, preprocessing, manifest.grid(),
         manifest.model().prefixTokens(), manifest.model().kept().size(), manifest.ladder(), manifest.defaultRung(), manifest.accuracyData(), sizes);
-    return new Bundle(info, manifest.model(), files.verified(manifest.modelFile(), manifest), List.copyOf(golden));
+    return new Bundle(info, manifest.model(), files.verified(manifest.modelFile()), List.copyOf(golden));
   }
 
   /** The counts that a choice means for this bundle; the default rung (or all tokens) if there is none. */
@@ -123,12 +127,12 @@ public record Bundle(BundleInfo info, ModelSpec model, byte[] modelBytes, List<G
   }
 
   private static Golden golden(String name, BundleFiles files, Manifest manifest) {
-    Json json = Json.parse(name + "/case.json", files.verified(name + "/case.json", manifest));
+    Json json = Json.parse(name + "/case.json", files.verified(name + "/case.json"));
     List<Integer> keep = json.integers("keep", 0, manifest.patches());
     double tolerance = json.number("tolerance");
     json.end();
-    float[] image = floats(files.verified(name + "/input.bin", manifest));
-    float[] logits = floats(files.verified(name + "/logits.bin", manifest));
+    float[] image = floats(files.verified(name + "/input.bin"));
+    float[] logits = floats(files.verified(name + "/logits.bin"));
     long pixels = manifest.model().imageShape()[2];
     if (image.length != 3 * pixels * pixels || logits.length != manifest.model().classes() || keep.size() != manifest.model().kept().size()) {
       throw new BundleException("manifest", name + ": input, logits or keep do not fit the model; export the bundle again.");
@@ -142,9 +146,9 @@ public record Bundle(BundleInfo info, ModelSpec model, byte[] modelBytes, List<G
     return out;
   }
 
-  private static List<String> labels(Path folder, byte[] document, int classes) {
-    String file = folder.resolve("config.json").toString();
-    Json json = Json.parse(file, document);
+  private static List<String> labels(BundleFiles files, int classes) {
+    String file = files.place("config.json").toString();
+    Json json = Json.parse(file, files.verified("config.json"));
     Map<String, String> names = json.object("id2label").textsByKey();
     json.ignoreRest();
     List<String> labels = new ArrayList<>();
@@ -161,9 +165,9 @@ public record Bundle(BundleInfo info, ModelSpec model, byte[] modelBytes, List<G
     return labels;
   }
 
-  private static Preprocessing preprocessing(Path folder, byte[] document, ModelSpec model) {
-    String file = folder.resolve("preprocessor_config.json").toString();
-    Json json = Json.parse(file, document);
+  private static Preprocessing preprocessing(BundleFiles files, ModelSpec model) {
+    String file = files.place("preprocessor_config.json").toString();
+    Json json = Json.parse(file, files.verified("preprocessor_config.json"));
     Json size = json.object("size");
     int shortSide = (int) size.integer("shortest_edge", 1, 8192);
     size.end();

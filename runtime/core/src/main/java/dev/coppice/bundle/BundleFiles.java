@@ -1,146 +1,127 @@
 package dev.coppice.bundle;
 
 import dev.coppice.api.BundleException;
-import java.io.IOException;
-import java.nio.file.FileVisitResult;
-import java.nio.file.Files;
-import java.nio.file.LinkOption;
-import java.nio.file.NoSuchFileException;
+import dev.coppice.api.Trust;
 import java.nio.file.Path;
-import java.nio.file.SimpleFileVisitor;
-import java.nio.file.attribute.BasicFileAttributes;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
-/** The files of one bundle folder. What is hashed is what is used: bytes are read once. */
+/** The files of one bundle, verified. What is hashed is what is used: bytes are read once. */
 final class BundleFiles {
 
   static final String MANIFEST = "bundle.json";
-  /** Signs the manifest with all that it lists, so the manifest cannot list it. Only its owner's tool reads it yet. */
+  /** Signs the manifest with all that it lists, so the manifest cannot list it. */
   static final String SIGNATURE = "model.sig";
+  private static final Logger LOG = LoggerFactory.getLogger(BundleFiles.class);
   private static final long MOST_MANIFEST_BYTES = 1 << 20;
-  private static final int MOST_FILES = 1000;
 
-  private final Path folder;
-  private byte[] manifest; // once it has been read
+  private final Source source;
+  private final Set<String> names;
+  private final byte[] document;
+  private final Manifest manifest;
+  private final Optional<byte[]> signature;
 
-  /** folder may be a link that is set anew while it is read: what it means now is read. */
-  BundleFiles(Path folder) {
-    Path real;
-    try {
-      real = folder.toRealPath();
-    } catch (IOException missing) {
-      real = folder;
-    }
-    this.folder = real;
+  /** Reads and verifies the manifest of a bundle that holds the files it lists and no others, and who signed it. */
+  BundleFiles(Path bundle, Trust trust) {
+    this(Source.of(bundle), trust);
   }
 
-  /** The manifest of a folder that holds the files it lists and no others. */
-  Manifest verifiedManifest() {
-    Manifest manifest = Manifest.parse(folder.resolve(MANIFEST).toString(), manifest());
+  BundleFiles(Source source, Trust trust) {
+    this.source = source;
+    names = source.names();
+    document = source.read(MANIFEST, MOST_MANIFEST_BYTES);
+    manifest = Manifest.parse(source.place(MANIFEST).toString(), document);
     requireExactly(manifest.files().keySet());
+    signature = names.contains(SIGNATURE) ? Optional.of(source.read(SIGNATURE, MOST_MANIFEST_BYTES)) : Optional.empty();
+    requireTrust(trust);
+  }
+
+  Manifest manifest() {
     return manifest;
   }
 
-  byte[] manifest() {
-    if (manifest == null) {
-      if (!Files.isDirectory(folder)) {
-        throw new BundleException("missing", folder + ": no such bundle folder; give a folder that holds " + MANIFEST + ".");
-      }
-      manifest = read(folder.resolve(MANIFEST), MOST_MANIFEST_BYTES);
-    }
-    return manifest;
+  byte[] document() {
+    return document;
   }
 
-  /** The signature; empty without one. */
   Optional<byte[]> signature() {
-    Path file = folder.resolve(SIGNATURE);
-    return Files.exists(file, LinkOption.NOFOLLOW_LINKS) ? Optional.of(read(file, MOST_MANIFEST_BYTES)) : Optional.empty();
+    return signature;
+  }
+
+  Path place(String name) {
+    return source.place(name);
   }
 
   /** Reads a file that the manifest lists, and refuses it unless size and hash are the manifest's. */
-  byte[] verified(String name, Manifest manifest) {
+  byte[] verified(String name) {
     Manifest.FileEntry entry = manifest.files().get(name);
     if (entry == null) {
-      throw new BundleException("missing", folder.resolve(name) + ": " + MANIFEST + " lists no such file; export the bundle again.");
+      throw new BundleException("missing", place(name) + ": " + MANIFEST + " lists no such file; export the bundle again.");
     }
-    byte[] bytes = read(folder.resolve(name), entry.bytes());
+    byte[] bytes = source.read(name, entry.bytes());
     String found = sha256(bytes);
-    if (bytes.length != entry.bytes() || !found.equalsIgnoreCase(entry.sha256())) {
-      throw new BundleException("changed", folder.resolve(name) + ": expected " + entry.bytes() + " bytes with SHA-256 " + entry.sha256()
+    if (bytes.length != entry.bytes() || !found.equals(entry.sha256())) {
+      throw new BundleException("changed", place(name) + ": expected " + entry.bytes() + " bytes with SHA-256 " + entry.sha256()
           + ", found " + bytes.length + " bytes with " + found + "; copy the bundle again.");
     }
     return bytes;
   }
 
-  /** Refuses a folder that lacks a listed file or holds anything else; links could lead out of it. */
-  void requireExactly(Set<String> listed) {
-    Set<String> found = new TreeSet<>();
-    try {
-      Files.walkFileTree(folder, new SimpleFileVisitor<>() {
-        @Override
-        public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
-          String name = folder.relativize(file).toString();
-          if (!attributes.isRegularFile()) {
-            throw new BundleException("link", file + ": expected a regular file, found a link or device; copy the bundle's files themselves.");
-          }
-          if (linkCount(file) > 1) {
-            throw new BundleException("link", file + ": expected a file of its own, found a hard link; copy the bundle's files themselves.");
-          }
-          if (found.size() > MOST_FILES) {
-            throw new BundleException("large", folder + ": expected at most " + MOST_FILES + " files, found more; check that this is a bundle.");
-          }
-          found.add(name);
-          return FileVisitResult.CONTINUE;
-        }
-      });
-    } catch (IOException e) {
-      throw unreadable(folder, e);
-    }
-    found.remove(MANIFEST);
-    found.remove(SIGNATURE);
+  /** Refuses a bundle that lacks a listed file or holds anything else. */
+  private void requireExactly(Set<String> listed) {
+    Set<String> surplus = new TreeSet<>(names);
+    surplus.remove(MANIFEST);
+    surplus.remove(SIGNATURE);
     for (String name : listed) {
-      if (!found.remove(name)) {
-        throw new BundleException("missing", folder.resolve(name) + ": " + MANIFEST + " lists it, the folder lacks it; copy the bundle again.");
+      if (!surplus.remove(name)) {
+        throw new BundleException("missing", place(name) + ": " + MANIFEST + " lists it, the bundle lacks it; copy the bundle again.");
       }
     }
-    if (!found.isEmpty()) {
-      throw new BundleException("surplus", folder.resolve(found.iterator().next()) + ": " + MANIFEST + " does not list it; remove it from the bundle.");
+    if (!surplus.isEmpty()) {
+      throw new BundleException("surplus", place(surplus.iterator().next()) + ": " + MANIFEST + " does not list it; remove it from the bundle.");
     }
   }
 
-  private static int linkCount(Path file) throws IOException {
+  private void requireTrust(Trust trust) {
+    trust.minVersion().filter(oldest -> manifest.version().compareTo(oldest) < 0).ifPresent(oldest -> {
+      throw new BundleException("old", place(MANIFEST) + ": expected version " + oldest + " or newer, found " + manifest.version()
+          + "; use a newer bundle, or allow an older version.");
+    });
+    if (trust.policy() == Trust.Policy.OFF) {
+      return;
+    }
     try {
-      return (Integer) Files.getAttribute(file, "unix:nlink", LinkOption.NOFOLLOW_LINKS);
-    } catch (UnsupportedOperationException notUnix) {
-      return 1;
+      requireSigned(trust);
+    } catch (BundleException e) {
+      if (trust.policy() == Trust.Policy.REQUIRE) {
+        throw e;
+      }
+      LOG.warn("{} It is used all the same, as the policy is to warn.", e.getMessage());
     }
   }
 
-  private static byte[] read(Path file, long most) {
-    try {
-      BasicFileAttributes attributes = Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
-      if (!attributes.isRegularFile()) { // reading a pipe would wait for ever
-        throw new BundleException("link", file + ": expected a regular file, found a link, folder or device; copy the bundle's files themselves.");
-      }
-      long size = attributes.size();
-      if (size > most) {
-        throw new BundleException("changed", file + ": expected at most " + most + " bytes, found " + size + "; copy the bundle again.");
-      }
-      return Files.readAllBytes(file);
-    } catch (NoSuchFileException e) {
-      throw new BundleException("missing", file + ": no such file; copy the bundle again.", e);
-    } catch (IOException e) {
-      throw unreadable(file, e);
+  /** What is signed are hashes: of the manifest, and of the files as the manifest has them. */
+  private void requireSigned(Trust trust) {
+    byte[] found = signature.orElseThrow(() -> new BundleException("unsigned", place(SIGNATURE)
+        + ": expected a signature by a pinned key, found no such file; sign the bundle, or allow unsigned ones."));
+    Map<String, String> here = new TreeMap<>(Map.of(MANIFEST, sha256(document)));
+    manifest.files().forEach((name, entry) -> here.put(name, entry.sha256()));
+    Map<String, String> signed = Signature.parse(place(SIGNATURE).toString(), found).files(trust.keys());
+    if (!signed.equals(here)) {
+      Set<String> differing = new TreeSet<>(signed.keySet());
+      differing.addAll(here.keySet());
+      differing.removeIf(name -> here.containsKey(name) && here.get(name).equals(signed.get(name)));
+      throw new BundleException("signature", place(differing.iterator().next())
+          + ": expected the file that was signed, found another or none; sign the bundle again, or copy it again.");
     }
-  }
-
-  private static BundleException unreadable(Path path, IOException e) {
-    return new BundleException("unreadable", path + ": cannot be read (" + e.getMessage() + "); check its permissions.", e);
   }
 
   static String sha256(byte[] bytes) {

@@ -2,8 +2,11 @@ package dev.coppice.bundle;
 
 import dev.coppice.api.BundleException;
 import dev.coppice.api.BundleStore;
+import dev.coppice.api.InstallOption;
 import dev.coppice.api.InstalledBundle;
 import dev.coppice.api.NativeException;
+import dev.coppice.api.Trust;
+import dev.coppice.api.Version;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.DirectoryStream;
@@ -27,16 +30,18 @@ public final class FolderStore implements BundleStore {
   private static final Object THREADS = new Object(); // the lock of a file holds for the whole process
 
   private final Path root;
+  private final Trust trust;
   private final Consumer<Path> selfTest;
   private final Disk disk;
 
   /** A store in this folder; selfTest opens a bundle and throws if this machine computes something else than its author saw. */
-  public FolderStore(Path root, Consumer<Path> selfTest) {
-    this(root, selfTest, new Disk());
+  public FolderStore(Path root, Trust trust, Consumer<Path> selfTest) {
+    this(root, trust, selfTest, new Disk());
   }
 
-  FolderStore(Path root, Consumer<Path> selfTest, Disk disk) {
+  FolderStore(Path root, Trust trust, Consumer<Path> selfTest, Disk disk) {
     this.root = root.toAbsolutePath().normalize();
+    this.trust = trust;
     this.selfTest = selfTest;
     this.disk = disk;
   }
@@ -47,14 +52,17 @@ public final class FolderStore implements BundleStore {
   }
 
   @Override
-  public InstalledBundle install(Path source) {
-    BundleFiles files = new BundleFiles(source);
-    Manifest manifest = files.verifiedManifest();
+  public InstalledBundle install(Path source, InstallOption... options) {
+    BundleFiles files = new BundleFiles(source, trust);
+    Manifest manifest = files.manifest();
     return change(manifest.name(), true, home -> {
-      Path version = home.resolve("versions").resolve(manifest.version() + "-" + BundleFiles.sha256(files.manifest()).substring(0, 12));
+      if (!List.of(options).contains(InstallOption.ALLOW_OLDER)) {
+        requireNoOlder(manifest.version(), home, files.place(BundleFiles.MANIFEST));
+      }
+      Path version = home.resolve("versions").resolve(manifest.version() + "-" + BundleFiles.sha256(files.document()).substring(0, 12));
       disk.delete(home.resolve(UNFINISHED));
       if (!Files.isDirectory(version, LinkOption.NOFOLLOW_LINKS)) {
-        copy(files, manifest, home.resolve(UNFINISHED));
+        copy(files, home.resolve(UNFINISHED));
         selfTest.accept(home.resolve(UNFINISHED));
         disk.rename(home.resolve(UNFINISHED), version);
       } else {
@@ -68,21 +76,34 @@ public final class FolderStore implements BundleStore {
     });
   }
 
-  private void copy(BundleFiles files, Manifest manifest, Path to) throws IOException {
+  private static void requireNoOlder(Version version, Path home, Path place) {
+    Path current = target(home, CURRENT);
+    if (current == null) {
+      return;
+    }
+    // By its name, as a new version must be able to take the place of a damaged one.
+    Version installed = Version.parse(current.getFileName().toString().replaceFirst("-[0-9a-f]{12}$", ""));
+    if (version.compareTo(installed) < 0) {
+      throw new BundleException("old", place + ": expected version " + installed + " or newer, as that is installed, found " + version
+          + "; use a newer bundle, or allow an older version.");
+    }
+  }
+
+  private void copy(BundleFiles files, Path to) throws IOException {
     try {
       disk.folder(to);
-      for (String name : manifest.files().keySet()) {
+      for (String name : files.manifest().files().keySet()) {
         Path file = to.resolve(name);
         if (!Files.isDirectory(file.getParent())) {
           disk.folder(file.getParent());
         }
-        disk.write(file, files.verified(name, manifest));
+        disk.write(file, files.verified(name));
       }
       Optional<byte[]> signature = files.signature();
       if (signature.isPresent()) {
         disk.write(to.resolve(BundleFiles.SIGNATURE), signature.get());
       }
-      disk.write(to.resolve(BundleFiles.MANIFEST), files.manifest());
+      disk.write(to.resolve(BundleFiles.MANIFEST), files.document());
       disk.sync(to);
     } catch (IOException | RuntimeException e) {
       disk.delete(to);
@@ -120,7 +141,7 @@ public final class FolderStore implements BundleStore {
     try {
       for (Path home : entries(root)) {
         for (Path version : versions(home)) {
-          Bundle.read(version); // a damaged one is said, not listed
+          Bundle.read(version, Trust.off()); // a damaged one is said, not listed
           all.add(found(home, version));
         }
       }
@@ -217,7 +238,7 @@ public final class FolderStore implements BundleStore {
 
   /** What a version's manifest says; its files have been verified by who asks. */
   private static InstalledBundle found(Path home, Path version) {
-    Manifest manifest = new BundleFiles(version).verifiedManifest();
-    return new InstalledBundle(manifest.name(), manifest.version(), version, version.equals(target(home, CURRENT)), version.equals(target(home, PREVIOUS)));
+    Manifest manifest = new BundleFiles(version, Trust.off()).manifest();
+    return new InstalledBundle(manifest.name(), manifest.version().toString(), version, version.equals(target(home, CURRENT)), version.equals(target(home, PREVIOUS)));
   }
 }

@@ -19,12 +19,7 @@ import java.util.function.Function;
  */
 final class Json {
 
-  private static final JsonFactory FACTORY =
-      JsonFactory.builder()
-          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-          .streamReadConstraints(
-              StreamReadConstraints.builder().maxNestingDepth(16).maxStringLength(65_536).maxNumberLength(40).build())
-          .build();
+  private static final int LONGEST_TEXT = 65_536;
 
   private final String place;
   private final Map<String, Object> unread;
@@ -36,7 +31,16 @@ final class Json {
 
   /** Parses a document whose root is an object; {@code file} names it in messages. */
   static Json parse(String file, byte[] document) {
-    try (JsonParser parser = FACTORY.createParser(document)) {
+    return parse(file, document, LONGEST_TEXT);
+  }
+
+  /** The same for a document with texts of up to {@code longestText} characters. */
+  static Json parse(String file, byte[] document, int longestText) {
+    JsonFactory factory = JsonFactory.builder()
+        .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+        .streamReadConstraints(StreamReadConstraints.builder().maxNestingDepth(16).maxStringLength(longestText).maxNumberLength(40).build())
+        .build();
+    try (JsonParser parser = factory.createParser(document)) {
       Object root = parser.nextToken() == JsonToken.START_OBJECT ? value(parser) : null;
       if (root == null || parser.nextToken() != null) {
         throw new BundleException("manifest", file + ": expected one JSON object; restore the file from its bundle.");
@@ -101,7 +105,7 @@ final class Json {
     return text;
   }
 
-  private static String shortened(Object value) {
+  static String shortened(Object value) {
     String raw = value instanceof String ? "\"" + value + "\"" : value instanceof JsonToken token ? token.asString() : String.valueOf(value);
     String text = value == null ? "nothing" : raw.replaceAll("\\p{Cntrl}", "?");
     return text.length() > 60 ? text.substring(0, 60) + "…" : text;

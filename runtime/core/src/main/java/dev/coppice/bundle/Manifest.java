@@ -2,6 +2,7 @@ package dev.coppice.bundle;
 
 import dev.coppice.api.BundleException;
 import dev.coppice.api.Rung;
+import dev.coppice.api.Version;
 import dev.coppice.tensor.ModelSpec;
 import java.util.ArrayList;
 import java.util.List;
@@ -13,7 +14,7 @@ import java.util.Set;
 /** The content of {@code bundle.json}; docs/reference/bundle.md explains each key. */
 record Manifest(
     String name,
-    String version,
+    Version version,
     List<String> operators,
     String modelFile,
     String precision,
@@ -28,9 +29,8 @@ record Manifest(
 
   static final int FORMAT = 1;
   static final String NAME = "[a-z0-9][a-z0-9._-]{0,63}";
-  private static final String SEMVER = "\\d{1,9}\\.\\d{1,9}\\.\\d{1,9}(-[0-9A-Za-z.-]{1,64})?";
   static final int OPERATOR_VERSION = 1;
-  static final String RUNTIME_VERSION = "0.1.0";
+  static final Version RUNTIME = new Version(0, 1, 0, "");
   private static final Set<String> OPERATORS = Set.of("HallucinatedAttention", "ImageToTensor", "LinearAttention", "MergeTokens",
       "PatchMerger", "PruneMergeTokens", "SampleTokens", "ThresholdTokens", "TokenAttention", "TokenScores", "TopKTokens");
   private static final Set<String> PRECISIONS = Set.of("float32", "float16", "float16-compute", "int8-dynamic", "int8-static");
@@ -48,10 +48,9 @@ record Manifest(
           + "; use a newer Coppice.");
     }
     String name = json.text("name");
-    String version = json.text("version");
-    require(file, "name", NAME, name, name.matches(NAME)); // both become names of folders
-    require(file, "version", "SemVer such as 1.2.3", version, version.matches(SEMVER));
-    requireRuntime(name, json.text("runtime"));
+    require(file, "name", NAME, name, name.matches(NAME)); // with the version it becomes names of folders
+    Version version = version(file, "version", json.text("version"));
+    requireRuntime(name, version(file, "runtime", json.text("runtime")));
     List<String> operators = operators(name, json.object("operators"));
     String modelFile = json.text("model");
     String precision = json.has("precision") ? json.text("precision") : "float32";
@@ -102,22 +101,18 @@ record Manifest(
     }
   }
 
-  private static void requireRuntime(String bundle, String needed) {
-    if (!needed.matches("\\d{1,6}\\.\\d{1,6}\\.\\d{1,6}")) {
-      throw new BundleException("manifest", "Bundle \"" + bundle + "\": runtime: expected a version such as 1.2.3, found \"" + needed
-          + "\"; export the bundle again.");
+  private static Version version(String file, String key, String text) {
+    try {
+      return Version.parse(text);
+    } catch (IllegalArgumentException e) {
+      throw new BundleException("manifest", file + ": " + key + ": expected SemVer such as 1.2.3, found " + text + "; export the bundle again.", e);
     }
-    String[] need = needed.split("\\.");
-    String[] have = RUNTIME_VERSION.split("\\.");
-    for (int i = 0; i < 3; i++) {
-      int difference = Integer.compare(Integer.parseInt(have[i]), Integer.parseInt(need[i]));
-      if (difference < 0) {
-        throw new BundleException("version", "Bundle \"" + bundle + "\" needs Coppice " + needed + " or newer, this is " + RUNTIME_VERSION
-            + "; install a newer one.");
-      }
-      if (difference > 0) {
-        return;
-      }
+  }
+
+  private static void requireRuntime(String bundle, Version needed) {
+    if (needed.compareTo(RUNTIME) > 0) {
+      throw new BundleException("version", "Bundle \"" + bundle + "\" needs Coppice " + needed + " or newer, this is " + RUNTIME
+          + "; install a newer one.");
     }
   }
 

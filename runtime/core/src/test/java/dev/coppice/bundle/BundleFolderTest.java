@@ -2,10 +2,11 @@ package dev.coppice.bundle;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.assertj.core.api.Assumptions.assumeThat;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.coppice.api.BundleException;
+import dev.coppice.api.Trust;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -33,20 +34,20 @@ final class BundleFolderTest {
 
   @Test
   void shouldReadACopyAsTheOriginal() {
-    assertThat(Bundle.read(copy).info()).isEqualTo(Bundle.read(ShippedBundle.FOLDER).info());
+    assertThat(Bundle.read(copy, Trust.off()).info()).isEqualTo(Bundle.read(ShippedBundle.FOLDER, Trust.off()).info());
   }
 
   @Test
   void shouldReadABundleThroughALinkToItsFolder() throws IOException {
     Path current = Files.createSymbolicLink(folder.resolve("current"), copy);
-    assertThat(Bundle.read(current).info().name()).isEqualTo("imagenette-mini");
+    assertThat(Bundle.read(current, Trust.off()).info().name()).isEqualTo("imagenette-mini");
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"model.onnx", "LICENSE", "config.json", "golden/1/input.bin"})
   void shouldRefuseABundleThatLacksAFile(String name) throws IOException {
     Files.delete(copy.resolve(name));
-    assertRefused("bundle.missing", copy.resolve(name) + ": bundle.json lists it, the folder lacks it; copy the bundle again.");
+    assertRefused("bundle.missing", copy.resolve(name) + ": bundle.json lists it, the bundle lacks it; copy the bundle again.");
   }
 
   @ParameterizedTest
@@ -86,7 +87,7 @@ final class BundleFolderTest {
   @Test
   void shouldTakeASignatureForNoSurplusFile() throws IOException {
     Files.writeString(copy.resolve("model.sig"), "{}");
-    assertThat(Bundle.read(copy).info()).isEqualTo(Bundle.read(ShippedBundle.FOLDER).info());
+    assertThat(Bundle.read(copy, Trust.off()).info()).isEqualTo(Bundle.read(ShippedBundle.FOLDER, Trust.off()).info());
   }
 
   @Test
@@ -135,17 +136,17 @@ final class BundleFolderTest {
   void shouldNotWaitForAPipe(String name) throws IOException, InterruptedException {
     Files.delete(copy.resolve(name));
     int status = new ProcessBuilder("mkfifo", copy.resolve(name).toString()).start().waitFor();
-    assumeThat(status).as("this file system has no pipes").isZero();
+    assumeTrue(status == 0, "this file system has no pipes");
     assertTimeoutPreemptively(Duration.ofSeconds(10), () -> assertRefusedStarting("bundle.link", copy.resolve(name)
         + ": expected a regular file, found a link"));
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"copy/bundle.json", "gone"})
-  void shouldRefuseWhatIsNoFolder(String name) {
+  @ValueSource(strings = {"gone", "copy/bundle.json/inside"})
+  void shouldRefuseWhatIsNeitherFolderNorTar(String name) {
     Path file = folder.resolve(name);
-    assertThatThrownBy(() -> Bundle.read(file)).isInstanceOf(BundleException.class)
-        .hasMessage(file + ": no such bundle folder; give a folder that holds bundle.json.");
+    assertThatThrownBy(() -> Bundle.read(file, Trust.off())).isInstanceOf(BundleException.class)
+        .hasMessage(file + ": no such bundle; give a folder that holds bundle.json, or a tar of one.");
   }
 
   @Test
@@ -159,7 +160,7 @@ final class BundleFolderTest {
     Files.writeString(folder.resolve("outside"), "secret");
     manifest("\"LICENSE\":", "\"../outside\":{\"bytes\":6,\"sha256\":\"" + BundleFiles.sha256("secret".getBytes(StandardCharsets.UTF_8))
         + "\"},\"LICENSE\":");
-    assertRefusedStarting("bundle.missing", copy.resolve("../outside") + ": bundle.json lists it, the folder lacks it");
+    assertRefusedStarting("bundle.missing", copy.resolve("../outside") + ": bundle.json lists it, the bundle lacks it");
   }
 
   @Test
@@ -233,10 +234,10 @@ final class BundleFolderTest {
   }
 
   private void assertRefused(String code, String sentence) {
-    assertThatThrownBy(() -> Bundle.read(copy)).isInstanceOf(BundleException.class).hasMessage(sentence).extracting("code").isEqualTo(code);
+    assertThatThrownBy(() -> Bundle.read(copy, Trust.off())).isInstanceOf(BundleException.class).hasMessage(sentence).extracting("code").isEqualTo(code);
   }
 
   private void assertRefusedStarting(String code, String start) {
-    assertThatThrownBy(() -> Bundle.read(copy)).isInstanceOf(BundleException.class).hasMessageStartingWith(start).extracting("code").isEqualTo(code);
+    assertThatThrownBy(() -> Bundle.read(copy, Trust.off())).isInstanceOf(BundleException.class).hasMessageStartingWith(start).extracting("code").isEqualTo(code);
   }
 }

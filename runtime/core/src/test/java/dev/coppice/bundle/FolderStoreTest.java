@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.coppice.api.BundleException;
 import dev.coppice.api.InstalledBundle;
 import dev.coppice.api.NativeException;
+import dev.coppice.api.Trust;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -105,15 +106,15 @@ final class FolderStoreTest {
   }
 
   private FolderStore store() {
-    return new FolderStore(folder.resolve("store"), bundle -> Bundle.read(bundle));
+    return new FolderStore(folder.resolve("store"), Trust.off(), bundle -> Bundle.read(bundle, Trust.off()));
   }
 
   private FolderStore store(Disk disk) {
-    return new FolderStore(folder.resolve("store"), bundle -> Bundle.read(bundle), disk);
+    return new FolderStore(folder.resolve("store"), Trust.off(), bundle -> Bundle.read(bundle, Trust.off()), disk);
   }
 
   private String currentVersion() {
-    return Bundle.read(store().current(NAME)).info().version();
+    return Bundle.read(store().current(NAME), Trust.off()).info().version();
   }
 
   @Test
@@ -156,7 +157,7 @@ final class FolderStoreTest {
   @Test
   void shouldKeepTheOldWhenTheNewFailsItsTest() throws IOException {
     store().install(bundle("1.0.0"));
-    FolderStore picky = new FolderStore(folder.resolve("store"), tested -> {
+    FolderStore picky = new FolderStore(folder.resolve("store"), Trust.off(), tested -> {
       throw new BundleException("golden", "not here");
     });
     assertThatThrownBy(() -> picky.install(bundle("1.1.0"))).isInstanceOf(BundleException.class).hasMessage("not here");

@@ -39,15 +39,19 @@ public final class ShippedBundle {
 
   /** A copy of the whole bundle as {@code folder}/copy. */
   public static Path copyInto(Path folder) throws IOException {
-    Path copy = folder.resolve("copy");
+    return copy(FOLDER, folder.resolve("copy"));
+  }
+
+  /** A copy of a folder with all that is in it. */
+  static Path copy(Path from, Path to) throws IOException {
     List<Path> sources;
-    try (Stream<Path> walk = Files.walk(FOLDER)) {
+    try (Stream<Path> walk = Files.walk(from)) {
       sources = walk.toList();
     }
     for (Path source : sources) {
-      Files.copy(source, copy.resolve(FOLDER.relativize(source).toString()));
+      Files.copy(source, to.resolve(from.relativize(source).toString()));
     }
-    return copy;
+    return to;
   }
 
   /** Writes a file of a copy and enters its size and hash in the manifest, as an author would. */

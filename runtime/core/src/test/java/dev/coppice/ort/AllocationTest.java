@@ -12,6 +12,7 @@ import dev.coppice.api.Classifier;
 import dev.coppice.api.Keep;
 import dev.coppice.api.OpenOptions;
 import dev.coppice.api.RunOptions;
+import dev.coppice.api.Trust;
 import dev.coppice.bundle.Bundle;
 import dev.coppice.bundle.ShippedBundle;
 import dev.coppice.ops.OperatorLibrary;
@@ -38,7 +39,7 @@ final class AllocationTest {
 
   @Test
   void shouldAllocateNoByteMoreThanABareSession() throws Exception {
-    Bundle bundle = Bundle.read(ShippedBundle.FOLDER);
+    Bundle bundle = Bundle.read(ShippedBundle.FOLDER, Trust.off());
     OperatorLibrary library = OperatorLibrary.load();
     FloatTensor image = FloatTensor.zeros(bundle.model().imageShape());
     FloatTensor logits = FloatTensor.zeros(1, bundle.model().classes());

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.coppice.api.BundleException;
+import dev.coppice.api.Trust;
 import dev.coppice.bundle.Bundle;
 import dev.coppice.device.ThreadPlan;
 import dev.coppice.bundle.ShippedBundle;
@@ -24,7 +25,7 @@ final class BundleGoldenTest {
 
   @BeforeAll
   static void open() {
-    bundle = Bundle.read(ShippedBundle.FOLDER);
+    bundle = Bundle.read(ShippedBundle.FOLDER, Trust.off());
     engine = open(bundle.modelBytes());
   }
 
@@ -34,7 +35,7 @@ final class BundleGoldenTest {
   }
 
   static List<Bundle.Golden> golden() {
-    return Bundle.read(ShippedBundle.FOLDER).golden();
+    return Bundle.read(ShippedBundle.FOLDER, Trust.off()).golden();
   }
 
   @ParameterizedTest

@@ -8,6 +8,7 @@ import dev.coppice.api.Image;
 import dev.coppice.api.MetricsListener;
 import dev.coppice.api.OpenOptions;
 import dev.coppice.api.Result;
+import dev.coppice.api.Trust;
 import dev.coppice.bundle.Bundle;
 import dev.coppice.bundle.ShippedBundle;
 import dev.coppice.schedule.Allocation;
@@ -48,7 +49,7 @@ final class TelemetryTest {
     PrintStream err = System.err;
     System.setErr(new PrintStream(log, true, StandardCharsets.UTF_8));
     try {
-      Telemetry telemetry = new Telemetry(Bundle.read(ShippedBundle.FOLDER).info(), MetricsListener.NONE);
+      Telemetry telemetry = new Telemetry(Bundle.read(ShippedBundle.FOLDER, Trust.off()).info(), MetricsListener.NONE);
       for (boolean hot : new boolean[] {false, true, true, false, true}) {
         telemetry.heat(hot, 78);
       }

@@ -1,0 +1,93 @@
+package dev.coppice.bundle;
+
+import dev.coppice.api.BundleException;
+import java.io.IOException;
+import java.nio.file.FileVisitResult;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.Set;
+import java.util.TreeSet;
+
+/** A bundle in a folder of its own. Links could lead out of it, and are refused. */
+final class FolderSource implements Source {
+
+  private final Path folder;
+
+  /** folder may be a link that is set anew while it is read: what it means now is read. */
+  FolderSource(Path folder) {
+    Path real;
+    try {
+      real = folder.toRealPath();
+    } catch (IOException missing) {
+      real = folder;
+    }
+    this.folder = real;
+  }
+
+  @Override
+  public Path place(String name) {
+    return folder.resolve(name);
+  }
+
+  @Override
+  public Set<String> names() {
+    Set<String> found = new TreeSet<>();
+    try {
+      Files.walkFileTree(folder, new SimpleFileVisitor<>() {
+        @Override
+        public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
+          if (!attributes.isRegularFile()) {
+            throw new BundleException("link", file + ": expected a regular file, found a link or device; copy the bundle's files themselves.");
+          }
+          if (linkCount(file) > 1) {
+            throw new BundleException("link", file + ": expected a file of its own, found a hard link; copy the bundle's files themselves.");
+          }
+          if (found.size() > MOST_FILES) {
+            throw Source.tooMany(folder);
+          }
+          found.add(folder.relativize(file).toString());
+          return FileVisitResult.CONTINUE;
+        }
+      });
+    } catch (IOException e) {
+      throw unreadable(folder, e);
+    }
+    return found;
+  }
+
+  private static int linkCount(Path file) throws IOException {
+    try {
+      return (Integer) Files.getAttribute(file, "unix:nlink", LinkOption.NOFOLLOW_LINKS);
+    } catch (UnsupportedOperationException notUnix) {
+      return 1;
+    }
+  }
+
+  @Override
+  public byte[] read(String name, long most) {
+    Path file = folder.resolve(name);
+    try {
+      BasicFileAttributes attributes = Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+      if (!attributes.isRegularFile()) { // reading a pipe would wait for ever
+        throw new BundleException("link", file + ": expected a regular file, found a link, folder or device; copy the bundle's files themselves.");
+      }
+      long size = attributes.size();
+      if (size > most) {
+        throw new BundleException("changed", file + ": expected at most " + most + " bytes, found " + size + "; copy the bundle again.");
+      }
+      return Files.readAllBytes(file);
+    } catch (NoSuchFileException e) {
+      throw new BundleException("missing", file + ": no such file; copy the bundle again.", e);
+    } catch (IOException e) {
+      throw unreadable(file, e);
+    }
+  }
+
+  static BundleException unreadable(Path path, IOException e) {
+    return new BundleException("unreadable", path + ": cannot be read (" + e.getMessage() + "); check its permissions.", e);
+  }
+}
