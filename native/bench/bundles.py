@@ -2,7 +2,7 @@
 
     bundles.py WEIGHTS PRESET BUNDLE [BUNDLE ...]
 
-WEIGHTS and PRESET say the dense model, as `coppice-export convert` reads them.
+WEIGHTS and PRESET say the dense model, as `coppice-export convert` reads them; its pictures are those of the bundle.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from coppice_export.bundle_files import Bundle, read_bundle
 from coppice_export.check import sample_images, session
 from coppice_export.config import PRESETS, Attention, ViTConfig
-from coppice_export.weights import load_state
+from coppice_export.sources import Source, open_source
 from interleave import race, ratio
 from report import ROOT, THREADS, Contest, run
 from rivals import quantised, stock_graph
@@ -29,8 +29,9 @@ NOTES = {
 }
 
 
-def _contests(config: ViTConfig, dense: bytes, bundle: Bundle) -> Iterator[Contest]:
-    image = sample_images(config, 1)[0]
+def _contests(source: Source, bundle: Bundle) -> Iterator[Contest]:
+    config = replace(source.config, reductions=(), attention=(Attention(),) * source.config.depth)
+    dense, image = stock_graph(config, source.state), sample_images(config, 1)[0]
     rivals = {"dense": (dense, {"image": image}), "dense int8": (quantised(dense), {"image": image})}
     graph = bundle.model.read_bytes()
     for rung, keep in bundle.rungs.items():
@@ -54,14 +55,13 @@ def _switching(config: ViTConfig, bundle: Bundle, threads: int) -> float:
 
 def main(weights: Path, preset: str, folders: list[Path]) -> None:
     logging.getLogger().setLevel(logging.ERROR)  # the quantiser asks for a pass that knows no custom operators
-    config, bundles = PRESETS[preset], [read_bundle(folder) for folder in folders]
-    softmax = replace(config, reductions=(), attention=(Attention(),) * config.depth)
-    dense = stock_graph(softmax, load_state(weights, config))
-    contests = [contest for bundle in bundles for contest in _contests(config, dense, bundle)]
+    bundles = [read_bundle(folder) for folder in folders]
+    sources = [open_source(weights, PRESETS[preset], size=bundle.preprocessing.crop) for bundle in bundles]
+    contests = [contest for pair in zip(sources, bundles) for contest in _contests(*pair)]
     run("bundles", contests, NOTES, ROOT / "target" / "bench" / "bundles.json")
-    for bundle in bundles:
-        for threads in THREADS:
-            found = _switching(config, bundle, threads)
+    for source, bundle in zip(sources, bundles):
+        for threads in THREADS if len(bundle.rungs) > 1 else ():
+            found = _switching(source.config, bundle, threads)
             print(f"{bundle.name}, threads {threads}: with a change of rung before each run {found:.3f} of the time")
 
 
