@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from coppice_export.config import MINI
 from coppice_export.cost import incoming_counts, model_macs
 from coppice_export.model import build_model
 
+SHIPPED = Path(__file__).resolve().parents[1] / "bundles"
 # Runs the command line where PyTorch and what comes with it cannot be imported.
 WITHOUT_TORCH = """
 import sys
@@ -228,20 +232,26 @@ def test_model_without_stages_has_stages_zero(tiny, tiny_state, tiny_spec, tmp_p
     assert (manifest["keep"]["stages"], manifest["ladder"], manifest["outputs"]["kept"]) == (0, [], [])
 
 
-def test_shipped_bundle_is_what_its_recipe_gives_without_pytorch(root, tmp_path, contents):
+def _command(recipe: Path) -> list[str]:
+    """The arguments of the export that the recipe's page ends with, but for what is to be replaced."""
+    page = (recipe / "README.md").read_text(encoding="utf-8")
+    command = re.search(r"^target/venv/bin/coppice-export (convert [^`]*)", page, re.MULTILINE)[1]
+    words = shlex.split(command.replace("\\\n", " "))
+    place = words.index("--out")
+    assert words[place + 1 :] == [f"export/bundles/{recipe.name}", "--overwrite"]
+    return words[:place]
+
+
+@pytest.mark.parametrize("name", sorted(folder.name for folder in SHIPPED.iterdir()))
+def test_shipped_bundle_is_what_its_recipe_gives_without_pytorch(root, tmp_path, contents, name):
     """The recipe's command gives the shipped files byte for byte, in a Python that has no PyTorch.
 
     Only the golden logits depend on the machine: they are this processor's sums, equal within the case's tolerance.
     """
-    recipe, shipped = root / "export/recipes/imagenette-mini", root / "export/bundles/imagenette-mini"
-    arguments = ["convert", recipe / "weights.npz", "--preset", shipped.name, "--out", tmp_path / shipped.name]
-    for rung in ("full=100,100", "high=80,64", "medium=70,49", "low=50,25", "lowest=30,9"):
-        arguments += ["--rung", rung]
-    arguments += ["--default", "medium", "--accuracy", recipe / "accuracy.json", "--card", recipe / "CARD.md"]
-    arguments += ["--licence", "apache-2.0"]
-    run = subprocess.run([sys.executable, "-c", WITHOUT_TORCH, *arguments], capture_output=True, text=True)
+    arguments = [*_command(root / "export" / "recipes" / name), "--out", tmp_path / name]
+    run = subprocess.run([sys.executable, "-c", WITHOUT_TORCH, *arguments], cwd=root, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    found, expected = contents(tmp_path / shipped.name), contents(shipped)
+    found, expected = contents(tmp_path / name), contents(SHIPPED / name)
     for case in ("golden/0", "golden/1"):
         logits = [np.frombuffer(files.pop(f"{case}/logits.bin"), "<f4") for files in (found, expected)]
         np.testing.assert_allclose(*logits, rtol=0, atol=1e-4)

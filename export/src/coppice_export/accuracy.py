@@ -22,7 +22,7 @@ from rich.progress import track
 from rich.table import Table
 
 from .bundle_files import read_bundle
-from .config import MINI, VIT_TINY, ViTConfig
+from .config import PRESETS, VIT_TINY, ViTConfig
 from .photographs import Photograph, class_numbers, find_photographs
 from .preprocess import preprocess
 from .reference import load_reference
@@ -144,15 +144,10 @@ def main() -> int:
     vit_tiny = out / "vit-tiny"
     convert = ["convert", data / "vit_tiny_in1k.npz", "--preset", "vit-tiny", "--out", vit_tiny, "--overwrite"]
     subprocess.run([sys.executable, "-m", "coppice_export", *convert], check=True)
+    shipped = [(folder, PRESETS[folder.name]) for folder in sorted((ROOT / "export" / "bundles").iterdir())]
+    models = [(folder, config, ROOT / "export" / "recipes" / config.name / "weights.npz") for folder, config in shipped]
     rows = []
-    for bundle, config, weights in (
-        (
-            ROOT / "export" / "bundles" / "imagenette-mini",
-            MINI,
-            ROOT / "export" / "recipes" / "imagenette-mini" / "weights.npz",
-        ),
-        (vit_tiny, VIT_TINY, data / "vit_tiny_in1k.npz"),
-    ):
+    for bundle, config, weights in (*models, (vit_tiny, VIT_TINY, data / "vit_tiny_in1k.npz")):
         truth = class_numbers(found, read_bundle(bundle).labels).tolist()
         measured = _measure(bundle, config, weights, photographs, listing, truth)
         _show(measured)

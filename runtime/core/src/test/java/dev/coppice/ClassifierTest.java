@@ -35,6 +35,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** A picture through the whole house: the shipped bundle, the real ONNX Runtime, the real operators. */
@@ -61,6 +62,16 @@ final class ClassifierTest {
     assertThat(result.labels().get(0).name()).isEqualTo("golf ball");
     assertThat(result.rung()).contains(rung);
     assertThat(result.keep()).containsExactly(first, second);
+  }
+
+  @ParameterizedTest
+  @MethodSource("dev.coppice.bundle.ShippedBundle#all")
+  void shouldSeeTheGolfBallWithEveryShippedBundle(Path folder) {
+    try (Classifier shipped = Coppice.open(folder)) {
+      Result result = shipped.classify(golfBall);
+      assertThat(result.labels().get(0).name()).isEqualTo("golf ball");
+      assertThat(result.kept()).extracting(List::size).containsExactlyElementsOf(result.keep().stream().map(count -> count + 1).toList());
+    }
   }
 
   @ParameterizedTest

@@ -10,13 +10,20 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
-/** The bundle that comes with Coppice, and copies of it that a test may spoil. */
+/** The default bundle of those that come with Coppice, and copies of it that a test may spoil. */
 public final class ShippedBundle {
 
   /** The real one; nobody writes here. */
   public static final Path FOLDER = Path.of(System.getProperty("coppice.bundle"));
 
   private ShippedBundle() {}
+
+  /** All bundles that come with Coppice, the real one among them. */
+  public static List<Path> all() throws IOException {
+    try (Stream<Path> folders = Files.list(FOLDER.getParent())) {
+      return folders.sorted().toList();
+    }
+  }
 
   /** A picture whose label everybody can see: a golf ball. */
   public static Path golfBall() {

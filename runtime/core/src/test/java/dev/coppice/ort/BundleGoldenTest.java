@@ -10,6 +10,7 @@ import dev.coppice.bundle.Bundle;
 import dev.coppice.device.ThreadPlan;
 import dev.coppice.bundle.ShippedBundle;
 import dev.coppice.ops.OperatorLibrary;
+import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -26,7 +27,7 @@ final class BundleGoldenTest {
   @BeforeAll
   static void open() {
     bundle = Bundle.read(ShippedBundle.FOLDER, Trust.off());
-    engine = open(bundle.modelBytes());
+    engine = open(bundle, bundle.modelBytes());
   }
 
   @AfterAll
@@ -35,13 +36,17 @@ final class BundleGoldenTest {
   }
 
   static List<Bundle.Golden> golden() {
-    return Bundle.read(ShippedBundle.FOLDER, Trust.off()).golden();
+    return bundle.golden();
   }
 
   @ParameterizedTest
-  @MethodSource("golden")
-  void shouldComputeTheGoldenLogits(Bundle.Golden golden) {
-    assertThat(logits(golden, golden.keep())).containsExactly(golden.logits(), within((float) golden.tolerance()));
+  @MethodSource("dev.coppice.bundle.ShippedBundle#all")
+  void shouldComputeTheGoldenLogitsOfEveryShippedBundle(Path folder) {
+    Bundle shipped = Bundle.read(folder, Trust.off());
+    try (OrtEngine fresh = open(shipped, shipped.modelBytes())) {
+      assertThat(shipped.golden()).hasSize(2).allSatisfy(golden -> assertThat(logits(fresh, golden, golden.keep()))
+          .containsExactly(golden.logits(), within((float) golden.tolerance())));
+    }
   }
 
   @Test
@@ -58,7 +63,7 @@ final class BundleGoldenTest {
   @Test
   void shouldComputeTheSameAgainAfterMoreBudgetsThanItRemembers() {
     Bundle.Golden golden = golden().get(1);
-    try (OrtEngine fresh = open(bundle.modelBytes())) {
+    try (OrtEngine fresh = open(bundle, bundle.modelBytes())) {
       float[] before = logits(fresh, golden, golden.keep());
       for (int count = 1; count <= 16; count++) {
         logits(fresh, golden, List.of(count, 1));
@@ -69,14 +74,14 @@ final class BundleGoldenTest {
 
   @Test
   void shouldRefuseAModelThatIsNone() {
-    assertThatThrownBy(() -> open(new byte[100])).isInstanceOf(BundleException.class)
+    assertThatThrownBy(() -> open(bundle, new byte[100])).isInstanceOf(BundleException.class)
         .hasMessageStartingWith("Bundle \"imagenette-mini\": ONNX Runtime refuses the model (").hasMessageEndingWith("); export it again.")
         .extracting("code").isEqualTo("bundle.model");
   }
 
-  private static OrtEngine open(byte[] model) {
+  private static OrtEngine open(Bundle shipped, byte[] model) {
     OrtEngine.version();
-    return new OrtEngine(model, bundle.model(), bundle.info().preprocessing(), OperatorLibrary.load(), 2, new ThreadPlan(List.of(1)));
+    return new OrtEngine(model, shipped.model(), shipped.info().preprocessing(), OperatorLibrary.load(), 2, new ThreadPlan(List.of(1)));
   }
 
   private static float[] logits(Bundle.Golden golden, List<Integer> keep) {
