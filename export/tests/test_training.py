@@ -188,6 +188,19 @@ def test_grown_model_learns_in_bfloat16(trained, folder, fine, tmp_path):
     assert max(np.abs(found[name] - state[f"model.{name}"].numpy()).max() for name in found) < 0.2
 
 
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [({"epochs": 3}, "recipe"), ({"heads": 2}, "model"), ({"epochs": 3, "heads": 2}, "model and another recipe")],
+    ids=["recipe", "model", "both"],
+)
+def test_folder_of_another_run_is_refused(trained, folder, tiny, changes, named):
+    """A run goes on only with the settings that it began with; the refusal says which differ."""
+    config = replace(tiny, **{name: value for name, value in changes.items() if name == "heads"})
+    recipe = replace(RECIPE, **{name: value for name, value in changes.items() if name == "epochs"})
+    with pytest.raises(SourceError, match=f"out holds a run with another {named}: choose another folder"):
+        training.train(folder / "prepared", folder / "validation.tar", trained, config, recipe, threads=1)
+
+
 def test_batch_larger_than_the_photographs_is_refused(folder, tiny, tmp_path):
     """Eight photographs cannot fill a batch of nine."""
     with pytest.raises(SourceError, match="expected at least 9 photographs for a batch, found 8"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -208,7 +208,8 @@ def train(
 ) -> None:
     """Fit the student, from `start` or from scratch.
 
-    Leaves `checkpoint.pt` now and then, and `curve.json`, `curve.png` and `weights.npz` after every epoch.
+    Leaves `checkpoint.pt` now and then, and `curve.json`, `curve.png` and `weights.npz` after every epoch. Raises
+    SourceError for fewer photographs than a batch and for an `out` that holds the run of another model or recipe.
     """
     torch.set_num_threads(threads)
     torch.manual_seed(recipe.seed)
@@ -217,6 +218,11 @@ def train(
     per_epoch = len(labels) // recipe.batch
     if not per_epoch:
         raise SourceError(f"{prepared}: expected at least {recipe.batch} photographs for a batch, found {len(labels)}.")
+    settings, saved = {"model": repr(config), "recipe": asdict(recipe)}, None
+    if (out / "checkpoint.pt").exists():
+        saved = torch.load(out / "checkpoint.pt", weights_only=True)
+        if changed := [name for name, value in settings.items() if saved.get("settings", {}).get(name) != value]:
+            raise SourceError(f"{out} holds a run with another {' and another '.join(changed)}: choose another folder.")
     out.mkdir(parents=True, exist_ok=True)
     student, average = _Student(config), _Student(config)
     if start:
@@ -226,8 +232,7 @@ def train(
     optimizer = torch.optim.AdamW(parameter_groups(student, recipe.weight_decay))
     parts = {"student": student, "average": average, "optimizer": optimizer}
     first, total, seconds, curve = 0, 0.0, 0.0, []
-    if (out / "checkpoint.pt").exists():
-        saved = torch.load(out / "checkpoint.pt", weights_only=True)
+    if saved:
         for name, part in parts.items():
             part.load_state_dict(saved[name])
         first, total, seconds, curve = (saved[name] for name in ("step", "total", "seconds", "curve"))
@@ -271,7 +276,13 @@ def train(
                 progress.update(task, note=note)
             if last or (step + 1) % checkpoint_steps == 0:
                 state = {name: part.state_dict() for name, part in parts.items()}
-                progressed = {"step": step + 1, "total": total, "seconds": seconds, "curve": curve}
+                progressed = {
+                    "settings": settings,
+                    "step": step + 1,
+                    "total": total,
+                    "seconds": seconds,
+                    "curve": curve,
+                }
                 save_checkpoint(out / "checkpoint.pt", state | progressed)
 
 
