@@ -7,9 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from coppice_export import bundle, check
 from coppice_export.check import CheckError, check_model, ops_library, sample_images, session
 from coppice_export.config import Reduction
+from coppice_export.divergence import reference_of
 from coppice_export.model import build_model
 
 RUNGS = {"full": (16, 16), "half": (8, 4)}
@@ -130,3 +133,77 @@ def test_invalid_graph_is_refused(tiny, tiny_state):
     with pytest.raises(CheckError, match=r"no valid ONNX.*nobody") as refusal:
         check_model(model, tiny, tiny_state, RUNGS)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.fixture(scope="module")
+def tie(tiny, tiny_state) -> np.ndarray:
+    """A picture in which two tokens compete with scores equal but for rounding: PyTorch and the graph choose otherwise.
+
+    Found between two pictures that keep different tokens: halving leads to where the choice changes, and around that
+    place, in steps of the last bits, the two disagree.
+    """
+    model = reference_of(tiny, tiny_state)
+    graph = session(build_model(tiny, tiny_state).SerializeToString())
+    first, second = (image.astype(np.float64) for image in sample_images(tiny, 2))
+
+    def kept(share: float) -> tuple[list, list, np.ndarray]:
+        image = ((1 - share) * first + share * second).astype(np.float32)
+        with torch.inference_mode():
+            expected = model.features(torch.from_numpy(image), RUNGS["half"])[1][0]
+        found = graph.run(["kept_0"], {"image": image, "keep": np.array(RUNGS["half"])})[0]
+        return expected.tolist(), found.tolist(), image
+
+    low, high, begins = 0.0, 1.0, kept(0.0)[0]
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        low, high = (middle, high) if kept(middle)[0] == begins else (low, middle)
+    around = (kept(low + step * 1e-9) for step in range(-200, 200))
+    return next(image for expected, found, image in around if expected != found)
+
+
+@pytest.fixture
+def pictures_with(monkeypatch):
+    """Lets this picture be the first that graph and source are compared on."""
+
+    def place(image) -> None:
+        def drawn(config, count):
+            return [image, *sample_images(config, count - 1)]
+
+        monkeypatch.setattr(check, "sample_images", drawn)
+
+    return place
+
+
+def test_a_tie_by_rounding_decides_nothing(tiny, tiny_state, tie, pictures_with):
+    """Where either choice is right, logits far apart refuse no graph: another picture takes the place of that one."""
+    feeds = {"image": tie, "keep": np.array(RUNGS["half"])}
+    found = session(build_model(tiny, tiny_state).SerializeToString()).run(["logits"], feeds)[0]
+    with torch.inference_mode():
+        expected = reference_of(tiny, tiny_state)(torch.from_numpy(tie), RUNGS["half"])
+    assert np.abs(found - expected.numpy()).max() > 10 * check.TOLERANCE
+    pictures_with(tie)
+    assert max(check_model(build_model(tiny, tiny_state), tiny, tiny_state, RUNGS).differences.values()) < 1e-5
+
+
+def test_a_tie_hides_no_wrong_graph(tiny, tiny_state, tie, pictures_with):
+    """One element off by a twentieth is found on the pictures that take its place."""
+    pictures_with(tie)
+    wrong = build_model(tiny, _changed(tiny_state, "blocks.4.fc2.bias", _one_element))
+    with pytest.raises(CheckError, match=r"differ from PyTorch .* by more than 0\.0001: full .*, half "):
+        check_model(wrong, tiny, tiny_state, RUNGS)
+
+
+def test_a_source_that_hangs_on_rounding_is_refused(tiny, tiny_state, tie, monkeypatch):
+    """With no picture that could tell a right graph from a wrong one, there is no bundle."""
+    monkeypatch.setattr(check, "sample_images", lambda config, count: [tie] * count)
+    with pytest.raises(CheckError, match=r"rounding decides which tokens go on in 16 of 16 pictures.*No bundle was"):
+        check_model(build_model(tiny, tiny_state), tiny, tiny_state, {"half": RUNGS["half"]})
+
+
+def test_golden_pictures_hold_on_another_machine(tiny, tiny_state, tiny_spec, tie, monkeypatch, tmp_path):
+    """A picture with a tie is no golden case: the next one is taken."""
+    others = sample_images(tiny, 3)
+    monkeypatch.setattr(bundle, "sample_images", lambda config, count: [others[0], tie, *others[1:]])
+    bundle.write_bundle(tmp_path / "bundle", tiny, tiny_state, tiny_spec)
+    cases = [np.fromfile(tmp_path / f"bundle/golden/{number}/input.bin", "<f4") for number in (0, 1)]
+    np.testing.assert_array_equal(cases, [others[0].ravel(), others[1].ravel()])
