@@ -5,7 +5,7 @@ python := target/venv/bin/python
 DEMO_IMAGE ?= docs/images/golf-ball.jpg
 
 .DEFAULT_GOAL := help
-.PHONY: help build native demo test fuzz arm64 bench bench-arm accuracy clean
+.PHONY: help build native demo test stress fuzz arm64 bench bench-arm accuracy clean
 
 help:  ## list the commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -23,6 +23,9 @@ demo: build  ## classify a picture with the shipped bundle
 
 test:  ## run every test of every language
 	@.ci/test
+
+stress: build  ## the long runs of the Java tests: flipped bits, power cuts, reloads under load; minutes
+	@mvn -B -q -ntp -pl native,runtime/core test -DexcludedTags=none -Dgroups=stress
 
 fuzz:  ## a million random calls of every operator; goes on where it was stopped
 	@.ci/fuzz

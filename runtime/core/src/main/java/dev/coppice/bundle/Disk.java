@@ -14,9 +14,16 @@ import java.nio.file.StandardOpenOption;
 /** The changes that a store makes to its disk, each on the disk when it returns. Tests end it after any of them. */
 class Disk {
 
+  /** Makes a folder, with those above it. */
   void folder(Path folder) throws IOException {
+    Path there = folder;
+    while (!Files.exists(there)) {
+      there = there.getParent();
+    }
     Files.createDirectories(folder);
-    sync(folder.getParent());
+    for (Path made = folder; !made.equals(there); made = made.getParent()) {
+      sync(made.getParent());
+    }
   }
 
   void write(Path file, byte[] bytes) throws IOException {

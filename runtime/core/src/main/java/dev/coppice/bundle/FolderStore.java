@@ -19,6 +19,8 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.Consumer;
 
 /** A store in a folder; docs/reference/bundle.md shows its files. */
@@ -90,6 +92,7 @@ public final class FolderStore implements BundleStore {
   }
 
   private void copy(BundleFiles files, Path to) throws IOException {
+    Set<Path> folders = new TreeSet<>(Set.of(to));
     try {
       disk.folder(to);
       for (String name : files.manifest().files().keySet()) {
@@ -97,6 +100,7 @@ public final class FolderStore implements BundleStore {
         if (!Files.isDirectory(file.getParent())) {
           disk.folder(file.getParent());
         }
+        folders.add(file.getParent());
         disk.write(file, files.verified(name));
       }
       Optional<byte[]> signature = files.signature();
@@ -104,7 +108,9 @@ public final class FolderStore implements BundleStore {
         disk.write(to.resolve(BundleFiles.SIGNATURE), signature.get());
       }
       disk.write(to.resolve(BundleFiles.MANIFEST), files.document());
-      disk.sync(to);
+      for (Path folder : folders) { // a file is there for good when its folder says so
+        disk.sync(folder);
+      }
     } catch (IOException | RuntimeException e) {
       disk.delete(to);
       throw e;
