@@ -4,6 +4,7 @@ import dev.coppice.api.BundleInfo;
 import dev.coppice.api.BundleStore;
 import dev.coppice.api.Classifier;
 import dev.coppice.api.Diagnostics;
+import dev.coppice.api.FollowOptions;
 import dev.coppice.api.Image;
 import dev.coppice.api.NativeException;
 import dev.coppice.api.OpenOptions;
@@ -13,12 +14,14 @@ import dev.coppice.api.SchedulerOptions;
 import dev.coppice.api.Trust;
 import dev.coppice.bundle.Bundle;
 import dev.coppice.bundle.FolderStore;
+import dev.coppice.bundle.Incoming;
 import dev.coppice.device.Board;
 import dev.coppice.device.BoardProfile;
 import dev.coppice.device.Checkup;
 import dev.coppice.device.Sensors;
 import dev.coppice.device.ThreadPlan;
 import dev.coppice.engine.Engine;
+import dev.coppice.follow.FollowedClassifier;
 import dev.coppice.image.ImageDecoder;
 import dev.coppice.ops.OperatorLibrary;
 import dev.coppice.ort.OrtEngine;
@@ -113,11 +116,33 @@ public final class Coppice {
    */
   public static BundleStore store(Path folder, OpenOptions options) {
     Objects.requireNonNull(options, "options");
-    return new FolderStore(Objects.requireNonNull(folder, "folder"), options.trust(), bundle -> {
-      try (Classifier classifier = open(bundle, options)) {
-        classifier.selfTest();
-      }
-    });
+    return new FolderStore(Objects.requireNonNull(folder, "folder"), options.trust(), bundle -> tested(bundle, options).close());
+  }
+
+  /**
+   * A classifier that is always of the version that is current in a store: a new one is opened and runs its golden cases
+   * before it serves, runs in progress end with the version they began with, and a version whose test or first runs fail is
+   * left again, here and in the store.
+   *
+   * @throws dev.coppice.api.BundleException if neither the current version nor the one before it can be used
+   */
+  public static Classifier follow(BundleStore store, String name, FollowOptions options) {
+    return new FollowedClassifier(store, name, options, incoming(store, options), folder -> tested(folder, options.open()));
+  }
+
+  private static Runnable incoming(BundleStore store, FollowOptions options) {
+    return options.incoming().<Runnable>map(folder -> new Incoming(folder, store)::take).orElse(() -> { });
+  }
+
+  private static Classifier tested(Path bundle, OpenOptions options) {
+    Classifier classifier = open(bundle, options);
+    try {
+      classifier.selfTest();
+      return classifier;
+    } catch (RuntimeException e) {
+      classifier.close();
+      throw e;
+    }
   }
 
   private static Engine engine(Bundle bundle, OpenOptions options) {

@@ -36,6 +36,7 @@ final class FloorPlanTest {
     "tensor,",
     "image, api javax.imageio",
     "bundle, tensor api com.fasterxml.jackson.core org.slf4j",
+    "follow, api org.slf4j",
     "device, api",
     "latency, device api com.fasterxml.jackson.core",
     "schedule, engine tensor api",
@@ -59,7 +60,7 @@ final class FloorPlanTest {
   void shouldKnowEveryRoom() {
     assertThat(house.stream().map(c -> c.getPackageName()).filter(p -> !p.isEmpty()).collect(Collectors.toSet()))
         .as("a new package needs a line in this test").containsExactlyInAnyOrder("dev.coppice", "dev.coppice.api", "dev.coppice.tensor",
-            "dev.coppice.image", "dev.coppice.bundle", "dev.coppice.device", "dev.coppice.ops", "dev.coppice.engine", "dev.coppice.ort",
+            "dev.coppice.image", "dev.coppice.bundle", "dev.coppice.device", "dev.coppice.ops", "dev.coppice.engine", "dev.coppice.follow", "dev.coppice.ort",
             "dev.coppice.pipeline", "dev.coppice.schedule", "dev.coppice.latency");
   }
 
