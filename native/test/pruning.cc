@@ -25,7 +25,7 @@ double gap(const std::vector<size_t>& order, size_t count, const std::vector<dou
 std::vector<size_t> falling(const std::vector<double>& value, size_t prefix) {
   std::vector<size_t> order(value.size() - prefix);
   std::iota(order.begin(), order.end(), prefix);
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return value[a] > value[b]; });
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return value[a] != value[b] ? value[a] > value[b] : a < b; });
   return order;
 }
 
