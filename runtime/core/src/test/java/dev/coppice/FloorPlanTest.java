@@ -32,13 +32,13 @@ final class FloorPlanTest {
 
   @ParameterizedTest(name = "{0} uses only: {1}")
   @CsvSource({
-    "api,",
+    "api, org.jspecify",
     "tensor,",
     "image, api javax.imageio",
     "bundle, tensor api com.fasterxml.jackson.core org.slf4j",
     "follow, api org.slf4j",
     "device, api",
-    "latency, device api com.fasterxml.jackson.core",
+    "latency, device api com.fasterxml.jackson.core org.jspecify",
     "schedule, engine tensor api",
     "ops, api org.slf4j",
     "engine, tensor api",
@@ -92,6 +92,14 @@ final class FloorPlanTest {
   void shouldNotPrint() {
     noClasses().should().accessField(System.class, "out").orShould().accessField(System.class, "err")
         .because("the output belongs to the program that embeds the library").check(house);
+  }
+
+  @Test
+  void shouldNotLookAtTheClockOnTheWall() {
+    noClasses().should().callMethod(System.class, "currentTimeMillis")
+        .orShould().dependOnClassesThat().haveFullyQualifiedName("java.time.Instant").orShould().dependOnClassesThat().haveFullyQualifiedName("java.time.Clock")
+        .orShould().dependOnClassesThat().haveFullyQualifiedName("java.util.Date")
+        .because("it jumps when a board finds its time server, and deadlines must not").check(house);
   }
 
   private static String[] allowed(String room, String others) {

@@ -16,6 +16,7 @@ public final class ChildJvm {
 
   private final List<String> arguments = new ArrayList<>();
   private final Map<String, String> environment = new TreeMap<>();
+  private List<String> prefix = List.of();
   private List<String> start = List.of("-cp", System.getProperty("java.class.path"), Diagnose.class.getName());
 
   /** How it ended; the output is stdout and stderr together. */
@@ -34,8 +35,15 @@ public final class ChildJvm {
   }
 
   /** Runs another program of this package from the class path of this test. */
-  public ChildJvm running(Class<?> program) {
-    start = List.of("-cp", System.getProperty("java.class.path"), program.getName());
+  public ChildJvm running(Class<?> program, String... programArguments) {
+    start = new ArrayList<>(List.of("-cp", System.getProperty("java.class.path"), program.getName()));
+    start.addAll(List.of(programArguments));
+    return this;
+  }
+
+  /** Keeps it and all it starts on one processor. */
+  public ChildJvm pinnedTo(int processor) {
+    prefix = List.of("taskset", "-c", String.valueOf(processor));
     return this;
   }
 
@@ -58,7 +66,8 @@ public final class ChildJvm {
 
   /** Starts it; {@link #end} waits for it. */
   public Process begin(Path log) throws IOException {
-    List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+    List<String> command = new ArrayList<>(prefix);
+    command.addAll(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
         "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"));
     command.addAll(arguments);
     command.addAll(start);
@@ -68,9 +77,9 @@ public final class ChildJvm {
     return builder.start();
   }
 
-  /** Waits for the end; fails if there is none in a minute. */
+  /** Waits for the end; fails if there is none in four minutes. */
   public static End end(Process process, Path log) throws IOException, InterruptedException {
-    if (!process.waitFor(60, TimeUnit.SECONDS)) {
+    if (!process.waitFor(240, TimeUnit.SECONDS)) {
       process.destroyForcibly();
       throw new AssertionError("the child JVM did not end: " + Files.readString(log, StandardCharsets.UTF_8));
     }

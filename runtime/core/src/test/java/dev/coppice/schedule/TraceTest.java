@@ -8,6 +8,7 @@ import java.util.Random;
 import java.util.function.DoubleUnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The controller on simulated traces: steady, throttle step, competing load, burst. */
@@ -103,5 +104,21 @@ final class TraceTest {
     Simulation simulation = new Simulation(Simulation.VIT_TINY, frames, 0.03, 110_000_000, 5);
     Simulation.Outcome found = simulation.controlled(controller());
     assertThat(found.missRate()).isLessThanOrEqualTo(0.5 * simulation.fixedMissRate(found.accuracy()));
+  }
+
+  /** A clock that heat halves for ten seconds, told by cpufreq or not, with 3 % noise. */
+  @ParameterizedTest
+  @CsvSource({"true, 1", "true, 2", "true, 3", "false, 1", "false, 2", "false, 3"})
+  void shouldRideOutAClockThatIsHalvedAndComesBack(boolean clock, long seed) {
+    DoubleUnaryOperator dip = seconds -> seconds >= 20 && seconds < 30 ? 2 : 1;
+    int frames = (int) (60e9 / PERIOD);
+    Simulation.Outcome found = new Simulation(Simulation.VIT_TINY, Simulation.camera(frames, PERIOD, dip, clock), 0.03, PERIOD, seed).controlled(controller());
+    assertThat(found.late() + found.refused()).isLessThanOrEqualTo(3 + frames / 100); // three of the step, one in a hundred of the rest
+    assertThat(found.places().subList((int) (32e9 / PERIOD), (int) (35e9 / PERIOD))).containsOnly(0);
+    long changes = 0;
+    for (int i = 1; i < frames; i++) {
+      changes += found.places().get(i).equals(found.places().get(i - 1)) ? 0 : 1;
+    }
+    assertThat(changes).isLessThanOrEqualTo(60);
   }
 }
