@@ -9,5 +9,6 @@ module dev.coppice.core {
   requires java.management; // does the JVM compile or collect while it is measured? package latency only
   requires java.desktop; // ImageIO, package image only
   requires jdk.jfr; // flight recordings, package pipeline only
+  requires static transitive org.jspecify; // annotations of what is exported; not needed to run
   requires org.slf4j;
 }

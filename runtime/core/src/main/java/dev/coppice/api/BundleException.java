@@ -1,5 +1,7 @@
 package dev.coppice.api;
 
+import org.jspecify.annotations.Nullable;
+
 /** A bundle that is missing, damaged, or needs something this runtime does not have. */
 public final class BundleException extends CoppiceException {
 
@@ -10,8 +12,8 @@ public final class BundleException extends CoppiceException {
     this(fault, message, null);
   }
 
-  /** A refusal that another failure led to. */
-  public BundleException(String fault, String message, Throwable cause) {
+  /** A refusal that another failure led to, if there is one. */
+  public BundleException(String fault, String message, @Nullable Throwable cause) {
     super("bundle." + fault, message, cause);
   }
 }

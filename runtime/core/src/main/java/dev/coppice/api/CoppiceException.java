@@ -1,6 +1,7 @@
 package dev.coppice.api;
 
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Something outside the caller's control went wrong. The message is one sentence: what, where, expected against found,
@@ -13,7 +14,7 @@ public abstract sealed class CoppiceException extends RuntimeException
 
   private final String code;
 
-  CoppiceException(String code, String message, Throwable cause) {
+  CoppiceException(String code, String message, @Nullable Throwable cause) {
     super(Objects.requireNonNull(message, "message"), cause);
     this.code = Objects.requireNonNull(code, "code");
   }

@@ -1,5 +1,7 @@
 package dev.coppice.api;
 
+import org.jspecify.annotations.Nullable;
+
 /** A picture that cannot be read. */
 public final class ImageException extends CoppiceException {
 
@@ -10,8 +12,8 @@ public final class ImageException extends CoppiceException {
     this(fault, message, null);
   }
 
-  /** A refusal that another failure led to. */
-  public ImageException(String fault, String message, Throwable cause) {
+  /** A refusal that another failure led to, if there is one. */
+  public ImageException(String fault, String message, @Nullable Throwable cause) {
     super("image." + fault, message, cause);
   }
 }

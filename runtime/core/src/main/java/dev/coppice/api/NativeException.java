@@ -1,5 +1,7 @@
 package dev.coppice.api;
 
+import org.jspecify.annotations.Nullable;
+
 /** The operator library or ONNX Runtime failed. */
 public final class NativeException extends CoppiceException {
 
@@ -10,8 +12,8 @@ public final class NativeException extends CoppiceException {
     this(fault, message, null);
   }
 
-  /** A refusal that another failure led to. */
-  public NativeException(String fault, String message, Throwable cause) {
+  /** A refusal that another failure led to, if there is one. */
+  public NativeException(String fault, String message, @Nullable Throwable cause) {
     super("native." + fault, message, cause);
   }
 }
