@@ -5,6 +5,7 @@ import dev.coppice.api.Label;
 import dev.coppice.api.Result;
 import dev.coppice.api.Timings;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
@@ -27,12 +28,25 @@ final class ResultText {
     }
     text.append(times(result.timings()));
     if (!result.keep().isEmpty()) {
-      int patches = bundle.grid() * bundle.grid();
-      String counts = result.keep().stream().map(String::valueOf).collect(Collectors.joining(" → "));
-      text.append(format("  tokens  %d → %s%s%n", patches, counts, result.rung().map(r -> "  (rung " + r + ")").orElse("")));
-      text.append(grids(result.kept(), bundle));
+      text.append(tokens(result, bundle)).append(grids(result.kept(), bundle));
     }
     return text.toString();
+  }
+
+  /** The patch tokens left after each stage, and the budget where the picture needed less. */
+  private static String tokens(Result result, BundleInfo bundle) {
+    List<Integer> left = result.kept().stream().map(stage -> stage.size() - bundle.prefixTokens()).toList();
+    List<String> notes = new ArrayList<>();
+    result.rung().ifPresent(rung -> notes.add("rung " + rung));
+    if (!left.equals(result.keep())) {
+      notes.add("of at most " + joined(result.keep(), ", "));
+    }
+    String note = notes.isEmpty() ? "" : "  (" + String.join("; ", notes) + ")";
+    return format("  tokens  %d → %s%s%n", bundle.grid() * bundle.grid(), joined(left, " → "), note);
+  }
+
+  private static String joined(List<Integer> counts, String between) {
+    return counts.stream().map(String::valueOf).collect(Collectors.joining(between));
   }
 
   private static String times(Timings t) {

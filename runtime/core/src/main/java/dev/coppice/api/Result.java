@@ -8,7 +8,7 @@ import java.util.Optional;
  *
  * @param labels best first; equal scores by lower index
  * @param rung the rung that was run, if the budget was one
- * @param keep patch tokens kept at each stage
+ * @param keep the budget: patch tokens kept at each stage, at most so many where the picture decides
  * @param kept positions in the full token grid that survived each stage, ascending: prefix tokens, then patches in
  *     raster order
  * @param timings nanoseconds of each arrow
