@@ -169,7 +169,10 @@ USAGE = {
     "linear-beyond-depth": ((*FROM_PRESET, "--linear", "5"), "tiny has blocks 0..4, found 5"),
     "linear-negative": ((*FROM_PRESET, "--linear", "-1"), "tiny has blocks 0..4, found -1"),
     "no-epochs": ((*TRAIN, "--epochs", "0"), "--epochs"),
-    "preset-without-recipe": ((*TRAIN, "--preset", "vit-tiny"), "expected one of imagenette-mini, imagenette-fine"),
+    "preset-without-recipe": (
+        (*TRAIN, "--preset", "vit-tiny"),
+        "expected one of imagenette-softmax, imagenette-mini, imagenette-fine",
+    ),
     "start-from-nowhere": ((*TRAIN, "--start", "nowhere"), "dir 'nowhere' does not exist"),
 }
 

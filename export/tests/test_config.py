@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from coppice_export.config import FINE, MINI, PRESETS, VIT_TINY, Attention, Conv, Reduction
+from coppice_export.config import FINE, MINI, MINI_SOFTMAX, PRESETS, VIT_TINY, Attention, Conv, Reduction
 from coppice_export.weights import expected_shapes
 
 
@@ -59,11 +59,16 @@ def test_grid_follows_from_the_stem(config, grid, tokens):
 
 def test_presets_go_by_their_own_names():
     """`--preset NAME` finds the configuration of that name."""
-    names = ("imagenette-mini", "imagenette-fine", "vit-tiny")
+    names = ("imagenette-softmax", "imagenette-mini", "imagenette-fine", "vit-tiny")
     assert {name: config.name for name, config in PRESETS.items()} == {n: n for n in names}
 
 
+def test_mini_has_the_arrays_of_its_softmax_model():
+    """What a run of imagenette-softmax has learned fits imagenette-mini."""
+    assert expected_shapes(MINI) == expected_shapes(MINI_SOFTMAX)
+
+
 def test_fine_is_mini_but_for_its_position_table():
-    """What a run of imagenette-mini has learned fits imagenette-fine in every other array."""
+    """What a run of either has learned fits imagenette-fine in every other array."""
     shapes = [expected_shapes(config) for config in (MINI, FINE)]
     assert {name for name in shapes[0] | shapes[1] if shapes[0].get(name) != shapes[1].get(name)} == {"pos_embed"}

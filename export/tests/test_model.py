@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from coppice_export.check import ops_library, sample_images, session, used_operators
-from coppice_export.config import FINE, MINI, VIT_TINY, Reduction
+from coppice_export.config import FINE, MINI, MINI_SOFTMAX, VIT_TINY, Reduction
 from coppice_export.graph import Graph
 from coppice_export.model import build_model
 from coppice_export.reference import VisionTransformer
@@ -149,11 +149,12 @@ def test_graph_without_stages_has_no_budget(tiny, tiny_state):
 @pytest.mark.parametrize(
     ("config", "operators"),
     [
-        (MINI, {"LinearAttention": 2, "TokenAttention": 4, "TopKTokens": 2}),
+        (MINI_SOFTMAX, {"LinearAttention": 2, "TokenAttention": 4, "TopKTokens": 2}),
+        (MINI, {"LinearAttention": 6, "TokenScores": 2, "SampleTokens": 2}),
         (FINE, {"LinearAttention": 6, "MergeTokens": 2}),
         (VIT_TINY, {"TokenAttention": 12, "TopKTokens": 3}),
     ],
-    ids=["imagenette-mini", "imagenette-fine", "vit-tiny"],
+    ids=["imagenette-softmax", "imagenette-mini", "imagenette-fine", "vit-tiny"],
 )
 def test_operators_of_a_preset_are_counted(random_state, config, operators):
     """Each block has one attention of ours, each stage one reduction."""

@@ -27,26 +27,27 @@ from .photographs import Photograph, class_numbers, find_photographs
 from .preprocess import preprocess
 from .reference import load_reference
 
-__all__ = ["Row", "java_predictions", "main", "torch_predictions"]
+__all__ = ["Row", "java_results", "main", "torch_predictions"]
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One rung of one bundle; percentages of the photographs."""
+    """One rung of one bundle; percentages of the photographs. kept: the mean of the patch tokens left by stage."""
 
     bundle: str
     rung: str
     keep: tuple[int, ...]
+    kept: tuple[float, ...]
     java_top1: float
     torch_top1: float
     agreement: float
     median_run_ms: float
 
 
-def java_predictions(bundle: Path, listing: Path, rung: str) -> tuple[list[int], list[float]]:
-    """The best label's index and the run time in milliseconds of every photograph named in `listing`, in order."""
+def java_results(bundle: Path, listing: Path, rung: str) -> list[dict]:
+    """What `coppice classify --output json` says of every photograph named in `listing`, in order."""
     command = [
         ROOT / "coppice",
         "classify",
@@ -61,8 +62,7 @@ def java_predictions(bundle: Path, listing: Path, rung: str) -> tuple[list[int],
         f"@{listing}",
     ]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    results = [json.loads(line) for line in lines]
-    return [r["labels"][0]["index"] for r in results], [r["nanos"]["run"] / 1e6 for r in results]
+    return [json.loads(line) for line in lines]
 
 
 def torch_predictions(config: ViTConfig, weights: Path, photographs: list[Path], keep: tuple[int, ...]) -> list[int]:
@@ -98,29 +98,34 @@ def _measure(
     rows = []
     for rung in manifest["ladder"]:
         keep = tuple(rung["keep"])
-        java, times = java_predictions(bundle, listing, rung["name"])
+        results = java_results(bundle, listing, rung["name"])
+        java = [result["labels"][0]["index"] for result in results]
+        kept = np.mean([[len(stage) for stage in result["kept"]] for result in results], 0) - config.prefix_tokens
         reference = torch_predictions(config, weights, photographs, keep)
         rows.append(
             Row(
                 manifest["name"],
                 rung["name"],
                 keep,
+                tuple(kept.tolist()),
                 _share(java, truth),
                 _share(reference, truth),
                 _share(java, reference),
-                float(np.median(times)),
+                float(np.median([result["nanos"]["run"] for result in results])) / 1e6,
             )
         )
     return rows
 
 
 def _show(rows: list[Row]) -> None:
-    table = Table("rung", "tokens kept", "top-1 Java", "top-1 PyTorch", "agreement", "median run", title=rows[0].bundle)
+    table = Table(
+        "rung", "budget", "mean kept", "top-1 Java", "top-1 PyTorch", "agreement", "median run", title=rows[0].bundle
+    )
     for row in rows:
-        counts = " ".join(map(str, row.keep))
         table.add_row(
             row.rung,
-            counts,
+            " ".join(map(str, row.keep)),
+            " ".join(f"{count:.1f}" for count in row.kept),
             f"{row.java_top1:.2f} %",
             f"{row.torch_top1:.2f} %",
             f"{row.agreement:.2f} %",

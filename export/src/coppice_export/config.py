@@ -9,7 +9,18 @@ from itertools import combinations, pairwise
 
 from .reduction import Reduction
 
-__all__ = ["FINE", "MINI", "PRESETS", "VIT_TINY", "Attention", "Conv", "Preprocessing", "Reduction", "ViTConfig"]
+__all__ = [
+    "FINE",
+    "MINI",
+    "MINI_SOFTMAX",
+    "PRESETS",
+    "VIT_TINY",
+    "Attention",
+    "Conv",
+    "Preprocessing",
+    "Reduction",
+    "ViTConfig",
+]
 
 
 @dataclass(frozen=True)
@@ -283,8 +294,9 @@ class ViTConfig:
 
 _LINEAR = Attention("linear", feature_map="elu1", reweight="cos1d", normalize="row_sum")
 
-MINI = ViTConfig(
-    name="imagenette-mini",
+# What the shipped models begin their training as.
+MINI_SOFTMAX = ViTConfig(
+    name="imagenette-softmax",
     preprocessing=Preprocessing(short_side=160, crop=160),
     stem=(
         Conv(32, 4, 4, norm=True, gelu=True),
@@ -301,13 +313,20 @@ MINI = ViTConfig(
     reductions=Reduction.at(2, 4),
 )
 
+# The same arrays with e-attention.
+MINI = replace(
+    MINI_SOFTMAX,
+    name="imagenette-mini",
+    attention=(_LINEAR,) * 6,
+    reductions=Reduction.at(2, 4, method="sample"),
+)
+
 # MINI's arrays, but for the position table, at ten times its tokens: the stem halves the picture once less.
 FINE = replace(
     MINI,
     name="imagenette-fine",
     preprocessing=Preprocessing(short_side=256, crop=256),
     stem=tuple(replace(conv, stride=1) if i == 3 else conv for i, conv in enumerate(MINI.stem)),
-    attention=(_LINEAR,) * 6,
     reductions=Reduction.at(1, 3, method="merge"),
 )
 
@@ -323,4 +342,4 @@ VIT_TINY = ViTConfig(
     reductions=Reduction.at(3, 6, 9),
 )
 
-PRESETS = {config.name: config for config in (MINI, FINE, VIT_TINY)}
+PRESETS = {config.name: config for config in (MINI, MINI_SOFTMAX, FINE, VIT_TINY)}

@@ -23,8 +23,8 @@ def train(
     validation: Annotated[Path, typer.Option(help="Tar of validation photographs.")],
     teacher: Annotated[Path, typer.Option(help="State dict of the ViT-Tiny that teaches.")],
     out: Annotated[Path, typer.Option(help="Folder for checkpoints, curve and weights; resumes what it holds.")],
-    preset: Annotated[str, typer.Option(help="The model, which has a recipe: imagenette-mini, imagenette-fine.")] = (
-        "imagenette-mini"
+    preset: Annotated[str, typer.Option(help="The model, which has a recipe: imagenette-softmax, -mini, -fine.")] = (
+        "imagenette-softmax"
     ),
     start: Annotated[
         Path | None,

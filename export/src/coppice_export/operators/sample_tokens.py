@@ -58,7 +58,7 @@ def _torch_pick(weight, count: int, rule: str):
     """weight: (patches) of one item, positive -> the patches that are kept, ascending."""
     import torch
 
-    weight = weight.double()
+    weight = weight.detach().double()
     if rule == "cdf":
         points = (2 * torch.arange(1, count + 1, device=weight.device) - 1) / (2 * count)
         return torch.searchsorted(weight.cumsum(0) / weight.sum(), points.double()).unique()

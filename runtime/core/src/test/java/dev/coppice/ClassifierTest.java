@@ -70,7 +70,8 @@ final class ClassifierTest {
     try (Classifier shipped = Coppice.open(folder)) {
       Result result = shipped.classify(golfBall);
       assertThat(result.labels().get(0).name()).isEqualTo("golf ball");
-      assertThat(result.kept()).extracting(List::size).containsExactlyElementsOf(result.keep().stream().map(count -> count + 1).toList());
+      // Beside the class token as many patches as the budget says, or fewer where sampling decides.
+      assertThat(result.kept()).zipSatisfy(result.keep(), (stage, count) -> assertThat(stage).hasSizeBetween(2, count + 1));
     }
   }
 
@@ -78,7 +79,8 @@ final class ClassifierTest {
   @ValueSource(strings = {"100,100", "70,49", "37,11", "1,1"})
   void shouldTellWhichTokensSurvivedEachStage(String counts) {
     Result result = classifier.classify(golfBall, RunOptions.defaults().withKeep(Keep.parse(counts)));
-    assertThat(result.kept()).extracting(List::size).containsExactly(result.keep().get(0) + 1, result.keep().get(1) + 1);
+    // The class token and at least one patch; of the counts, as many as the picture needs.
+    assertThat(result.kept()).zipSatisfy(result.keep(), (stage, count) -> assertThat(stage).hasSizeBetween(2, count + 1));
     assertThat(result.kept()).allSatisfy(stage -> assertThat(stage).startsWith(0).isSorted().doesNotHaveDuplicates().allMatch(p -> p <= 100));
     assertThat(result.kept().get(0)).containsAll(result.kept().get(1));
   }

@@ -31,7 +31,7 @@ final class ManifestTest {
     "'runtime':'0.1.0' | 'runtime':'1.0.0' | bundle.version | Bundle 'imagenette-mini' needs Coppice 1.0.0 or newer, this is 0.1.0; install a newer one.",
     "'version':1,'used' | 'version':2,'used' | bundle.operator | Bundle 'imagenette-mini' needs operator LinearAttention version 2,"
         + " this library has version 1; install a newer Coppice, or export for version 1.",
-    "'TopKTokens' | 'TopPTokens' | bundle.operator | Bundle 'imagenette-mini' needs operator dev.coppice.TopPTokens,"
+    "'SampleTokens' | 'TopPTokens' | bundle.operator | Bundle 'imagenette-mini' needs operator dev.coppice.TopPTokens,"
         + " this library has HallucinatedAttention, ImageToTensor, LinearAttention, "
         + "MergeTokens, PatchMerger, PruneMergeTokens, SampleTokens, ThresholdTokens, TokenAttention, TokenScores, TopKTokens; install a newer Coppice.",
     "'dev.coppice' | 'com.example' | bundle.operator | Bundle 'imagenette-mini' needs operator com.example.LinearAttention,"
