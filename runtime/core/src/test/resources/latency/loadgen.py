@@ -1,7 +1,7 @@
 """Lets MLPerf LoadGen measure a worker of random latency and writes its traces and verdicts beside this file.
 
-Needs `pip install mlcommons-loadgen==6.0.17`; takes ten seconds. A file has a line of `key=value`, then one latency in nanoseconds
-a line, in the order of the queries. Latencies are measured, so every run writes other numbers.
+Needs `pip install mlcommons-loadgen==6.0.17`; takes ten seconds. A file has a line of `key=value`, then one latency in
+nanoseconds a line, in the order of the queries. Latencies are measured, so every run writes other numbers.
 """
 
 import pathlib
@@ -55,7 +55,7 @@ def run(scenario, queries: int, percentile: float, limit_nanos: int = 0) -> tupl
 def main() -> None:
     """Single-stream traces from the fewest queries on, and server runs against limits on both sides of their p99."""
     cases = [(SINGLE, n, p, 0) for n, p in ((63, 90), (64, 90), (196, 90), (662, 90), (1500, 95), (2500, 99))]
-    cases += [(SERVER, 700, 99, limit) for limit in (1_500_000, 4_000_000, 7_000_000, 9_000_000, 12_000_000, 20_000_000)]
+    cases += [(SERVER, 700, 99, int(limit * 1e6)) for limit in (1.5, 4, 7, 9, 12, 20)]
     for number, (scenario, queries, percentile, limit) in enumerate(cases):
         found, latencies = run(scenario, queries, percentile, limit)
         name = "server" if scenario == SERVER else "single-stream"

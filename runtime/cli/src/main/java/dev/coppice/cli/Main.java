@@ -12,7 +12,7 @@ import picocli.CommandLine.Command;
     mixinStandardHelpOptions = true,
     description = "Runs vision transformers on small boards at the speed the moment allows.",
     synopsisSubcommandLabel = "COMMAND",
-    subcommands = {ClassifyCommand.class, InspectCommand.class, BundleCommand.class, DoctorCommand.class})
+    subcommands = {ClassifyCommand.class, LatencyCommand.class, InspectCommand.class, BundleCommand.class, DoctorCommand.class})
 public final class Main {
 
   private static final int REFUSED = 3;

@@ -43,6 +43,7 @@ public final class Measurement {
   private long nextReading;
   private long paused; // nanoseconds that the measurement itself took
   private long busy;
+  private long end; // of the last sample
 
   private Measurement(LatencyPlan plan, Path root, Host host, LongConsumer progress) {
     this.plan = plan;
@@ -79,7 +80,7 @@ public final class Measurement {
       long start = host.nanos();
       nextReading = start + BETWEEN_READINGS;
       Optional<Verdict> verdict = sample(task, reader, start);
-      long elapsed = host.nanos() - start - paused;
+      long elapsed = end - start - paused;
       readings.add(reader.read());
       findings.addAll(Validity.findings(readings, host.collections() - collections, count));
       boolean invalid = findings.stream().anyMatch(finding -> !plan.allowed().contains(finding.doubt()));
@@ -107,7 +108,7 @@ public final class Measurement {
         task.run();
         busy -= begin;
       }
-      long end = host.nanos();
+      end = host.nanos();
       busy += end;
       nanos[count++] = end - begin;
       if (end >= nextReading) {

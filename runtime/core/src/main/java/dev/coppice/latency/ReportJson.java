@@ -11,7 +11,7 @@ import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.function.Function;
 
-/** A measurement as JSON; docs/reference/boards.md explains each field. */
+/** A measurement as JSON; docs/reference/latency-report.md explains each field. */
 public final class ReportJson {
 
   /** Of the schema. */

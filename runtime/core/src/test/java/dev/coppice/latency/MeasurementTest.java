@@ -7,10 +7,12 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Whole measurements in simulated time. */
+/** Whole measurements in simulated time. Nothing in it depends on the processor. */
+@Tag("build-machine")
 final class MeasurementTest {
 
   private static final long MILLI = 1_000_000;

@@ -8,10 +8,12 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A board on which something happens in the middle of a measurement. */
+/** A board on which something happens in the middle of a measurement. Nothing in it depends on the processor. */
+@Tag("build-machine")
 final class ValidityTest {
 
   private static final LatencyPlan PLAN = LatencyPlan.defaults().withCapacity(100_000).withLimit(99, Optional.of(Duration.ofMillis(40)), 0.99);
