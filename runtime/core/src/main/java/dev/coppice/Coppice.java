@@ -19,12 +19,12 @@ import dev.coppice.device.Board;
 import dev.coppice.device.BoardProfile;
 import dev.coppice.device.Checkup;
 import dev.coppice.device.Sensors;
-import dev.coppice.device.ThreadPlan;
 import dev.coppice.engine.Engine;
 import dev.coppice.follow.FollowedClassifier;
 import dev.coppice.image.ImageDecoder;
 import dev.coppice.ops.OperatorLibrary;
 import dev.coppice.ort.OrtEngine;
+import dev.coppice.ort.SessionSettings;
 import dev.coppice.pipeline.Dispatcher;
 import dev.coppice.pipeline.Pipeline;
 import dev.coppice.schedule.BudgetController;
@@ -67,7 +67,7 @@ public final class Coppice {
   public static Classifier open(Path bundle, OpenOptions options) {
     Objects.requireNonNull(options, "options");
     Bundle verified = Bundle.read(Objects.requireNonNull(bundle, "bundle"), options.trust());
-    return new Pipeline(verified, engine(verified, options), options);
+    return new Pipeline(verified.withoutModel(), engine(verified, options), options);
   }
 
   /**
@@ -93,7 +93,7 @@ public final class Coppice {
       engine.close();
       throw e;
     }
-    return new Dispatcher(new Pipeline(verified, engine, options), controller, rungs, new Sensors(ROOT), schedulerOptions);
+    return new Dispatcher(new Pipeline(verified.withoutModel(), engine, options), controller, rungs, new Sensors(ROOT), schedulerOptions);
   }
 
   /**
@@ -146,8 +146,10 @@ public final class Coppice {
   }
 
   private static Engine engine(Bundle bundle, OpenOptions options) {
+    SessionSettings settings = SessionSettings.of(options, ROOT);
     OperatorLibrary library = OperatorLibrary.load(); // first: it keeps ONNX Runtime from recording usage
-    return new OrtEngine(bundle.modelBytes(), bundle.model(), bundle.info().preprocessing(), library, options.threads(), ThreadPlan.probe(ROOT, options.threads()));
+    return new OrtEngine(bundle.modelBytes(), bundle.modelSha256(), bundle.model(), bundle.info().preprocessing(), library, settings,
+        options.engine().modelCache());
   }
 
   /**
@@ -190,7 +192,7 @@ public final class Coppice {
     } catch (NativeException refused) {
       findings.add(new Diagnostics.Finding(refused.code(), refused.getMessage()));
     }
-    boolean unpacks = System.getProperty("onnxruntime.native.path") == null;
+    boolean unpacks = System.getProperty("onnxruntime.native.path") == null && System.getProperty("onnxruntime.native.onnxruntime.path") == null;
     Path temporary = Path.of(System.getProperty("java.io.tmpdir"));
     Checkup checkup = new Checkup(ROOT, OpenOptions.defaults().threads(), unpacks ? Optional.of(temporary) : Optional.empty());
     facts.putAll(checkup.facts());

@@ -42,7 +42,7 @@ final class FloorPlanTest {
     "schedule, engine tensor api",
     "ops, api org.slf4j",
     "engine, tensor api",
-    "ort, engine ops bundle device tensor api ai.onnxruntime",
+    "ort, engine ops bundle device tensor api ai.onnxruntime org.slf4j",
     "pipeline, image bundle device ops engine ort schedule tensor api org.slf4j jdk.jfr",
   })
   void shouldUseOnlyTheRoomsThatTheFloorPlanNames(String room, String others) {

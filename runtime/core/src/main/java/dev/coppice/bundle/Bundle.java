@@ -22,10 +22,11 @@ import java.util.stream.Collectors;
  *
  * @param info for users
  * @param model what an engine needs to know
- * @param modelBytes the verified graph
+ * @param modelBytes the verified graph; none once it is open
+ * @param modelSha256 its hash
  * @param golden inputs with the outputs the author saw
  */
-public record Bundle(BundleInfo info, ModelSpec model, byte[] modelBytes, List<Golden> golden) {
+public record Bundle(BundleInfo info, ModelSpec model, byte[] modelBytes, String modelSha256, List<Golden> golden) {
 
   /** The version of this library, which a bundle's range is compared with. */
   public static final String RUNTIME_VERSION = Manifest.RUNTIME.toString();
@@ -66,7 +67,12 @@ public record Bundle(BundleInfo info, ModelSpec model, byte[] modelBytes, List<G
     Map<String, Long> sizes = manifest.files().entrySet().stream().collect(Collectors.toMap(Map.Entry::getKey, e -> e.getValue().bytes()));
     BundleInfo info = new BundleInfo(manifest.name(), manifest.version().toString(), manifest.operators(), manifest.precision(), labels, preprocessing, manifest.grid(),
         manifest.model().prefixTokens(), manifest.model().kept().size(), manifest.ladder(), manifest.defaultRung(), manifest.accuracyData(), sizes);
-    return new Bundle(info, manifest.model(), files.verified(manifest.modelFile()), List.copyOf(golden));
+    return new Bundle(info, manifest.model(), files.verified(manifest.modelFile()), manifest.files().get(manifest.modelFile()).sha256(), List.copyOf(golden));
+  }
+
+  /** The same without the graph, which an open model needs no more. */
+  public Bundle withoutModel() {
+    return new Bundle(info, model, new byte[0], modelSha256, golden);
   }
 
   /** The counts that a choice means for this bundle; the default rung (or all tokens) if there is none. */

@@ -2,6 +2,7 @@ package dev.coppice.bundle;
 
 import dev.coppice.api.BundleException;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -9,6 +10,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.util.Arrays;
 import java.util.Set;
 import java.util.TreeSet;
 
@@ -79,12 +81,24 @@ final class FolderSource implements Source {
       if (size > most) {
         throw new BundleException("changed", file + ": expected at most " + most + " bytes, found " + size + "; copy the bundle again.");
       }
-      return Files.readAllBytes(file);
+      return bytes(file, (int) size);
     } catch (NoSuchFileException e) {
       throw new BundleException("missing", file + ": no such file; copy the bundle again.", e);
     } catch (IOException e) {
       throw unreadable(file, e);
     }
+  }
+
+  /** Piece by piece: the channel's own memory for one large read would be as large, and is kept. */
+  private static byte[] bytes(Path file, int size) throws IOException {
+    byte[] out = new byte[size];
+    int at = 0;
+    try (InputStream in = Files.newInputStream(file)) {
+      for (int read = 0; read >= 0 && at < size; at += Math.max(0, read)) {
+        read = in.read(out, at, Math.min(1 << 16, size - at));
+      }
+    }
+    return at == size ? out : Arrays.copyOf(out, at);
   }
 
   static BundleException unreadable(Path path, IOException e) {

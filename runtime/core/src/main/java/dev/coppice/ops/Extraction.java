@@ -11,11 +11,6 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFileAttributes;
-import java.nio.file.attribute.PosixFilePermissions;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 
 /**
  * Unpacks the operator library from the jar into a private folder.
@@ -35,11 +30,11 @@ final class Extraction {
     String resource = ROOT + platform.folder() + "/libcoppice_ops.so";
     byte[] library = resource(resource, platform);
     String expected = new String(resource(resource + ".sha256", platform), StandardCharsets.US_ASCII).strip();
-    if (!sha256(library).equals(expected)) {
-      throw new NativeException("changed", "The operator library in the jar has SHA-256 " + sha256(library) + ", expected " + expected + "; get the jar again.");
+    if (!PrivateFolder.sha256(library).equals(expected)) {
+      throw new NativeException("changed", "The operator library in the jar has SHA-256 " + PrivateFolder.sha256(library) + ", expected " + expected + "; get the jar again.");
     }
     try {
-      requirePrivate(folder);
+      PrivateFolder.at(folder, "name another with -D" + OperatorLibrary.DIR_PROPERTY + "=/folder");
       return unpack(folder, library, expected);
     } catch (IOException e) {
       throw new NativeException("unpack", folder + ": the operator library cannot be unpacked here (" + e + "); name another folder with -D"
@@ -76,30 +71,9 @@ final class Extraction {
         : Path.of(System.getProperty("java.io.tmpdir"), "coppice-" + System.getProperty("user.name"));
   }
 
-  private static void requirePrivate(Path folder) throws IOException {
-    if (!Files.exists(folder, LinkOption.NOFOLLOW_LINKS)) {
-      Files.createDirectories(folder.getParent());
-      try {
-        Files.createDirectory(folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-      } catch (java.nio.file.FileAlreadyExistsException another) {
-        // Another JVM starts at the same time; what it made is checked below.
-      }
-    }
-    PosixFileAttributes found = Files.readAttributes(folder, PosixFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
-    Path probe = Files.createTempFile(folder, ".owner", null);
-    var self = Files.getOwner(probe);
-    Files.delete(probe);
-    String mode = PosixFilePermissions.toString(found.permissions());
-    if (!found.isDirectory() || !found.owner().equals(self) || !mode.equals("rwx------")) {
-      String kind = found.isDirectory() ? "mode " + mode + " of " + found.owner().getName() : "a link";
-      throw new NativeException("unsafe", folder + ": expected a folder of " + self.getName() + " with mode rwx------, found " + kind
-          + "; correct it with chmod 700, or name another with -D" + OperatorLibrary.DIR_PROPERTY + "=/folder.");
-    }
-  }
-
   private static Path unpack(Path folder, byte[] library, String hash) throws IOException {
     Path target = folder.resolve("libcoppice_ops-" + hash.substring(0, 16) + ".so");
-    if (Files.isRegularFile(target, LinkOption.NOFOLLOW_LINKS) && sha256(Files.readAllBytes(target)).equals(hash)) {
+    if (Files.isRegularFile(target, LinkOption.NOFOLLOW_LINKS) && PrivateFolder.sha256(Files.readAllBytes(target)).equals(hash)) {
       return target;
     }
     Path part = Files.createTempFile(folder, ".libcoppice_ops", ".part");
@@ -116,13 +90,5 @@ final class Extraction {
       Files.deleteIfExists(part);
     }
     return target;
-  }
-
-  static String sha256(byte[] bytes) {
-    try {
-      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
-    }
   }
 }

@@ -52,6 +52,9 @@ public record OperatorLibrary(Path file, String isa, List<String> isas, String g
     }
     try {
       OperatorLibrary library = new OperatorLibrary(file, NativeOps.isa(), List.of(NativeOps.isas()), NativeOps.glibc());
+      if (System.getProperty(PATH_PROPERTY) == null) { // who names our library by hand gets no folder
+        RuntimeLibraries.unpack(platform, Extraction.folder());
+      }
       LOG.info("operator library loaded: instruction set {} of {}", library.isa(), library.isas());
       return library;
     } catch (IllegalStateException e) {
@@ -62,7 +65,7 @@ public record OperatorLibrary(Path file, String isa, List<String> isas, String g
   /** Hash of the file as it is now, in hexadecimal digits. */
   public String sha256() {
     try {
-      return Extraction.sha256(Files.readAllBytes(file));
+      return PrivateFolder.sha256(Files.readAllBytes(file));
     } catch (IOException e) {
       throw new NativeException("changed", file + " has been loaded and can no longer be read (" + e.getMessage() + "); start the program again.", e);
     }

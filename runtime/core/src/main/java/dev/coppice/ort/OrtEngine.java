@@ -9,19 +9,20 @@ import ai.onnxruntime.OrtSession;
 import dev.coppice.api.BundleException;
 import dev.coppice.api.Image;
 import dev.coppice.api.Preprocessing;
-import dev.coppice.device.ThreadPlan;
 import dev.coppice.engine.Engine;
 import dev.coppice.ops.OperatorLibrary;
 import dev.coppice.tensor.FloatTensor;
 import dev.coppice.tensor.LongTensor;
 import dev.coppice.tensor.ModelSpec;
 import java.nio.FloatBuffer;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /** An engine on ONNX Runtime: fixed direct buffers in and out, so that a run copies nothing and allocates next to nothing. */
@@ -32,6 +33,7 @@ public final class OrtEngine implements Engine {
 
   private final ModelSpec model;
   private final OrtEnvironment environment;
+  private final ModelLoader.Loaded loaded; // keeps mapped weights reachable
   private final OrtSession session;
   private final FloatPort image;
   private final FloatPort logits;
@@ -63,37 +65,26 @@ public final class OrtEngine implements Engine {
     return environment().getVersion();
   }
 
-  /** Loads a model with the operator library. */
-  public OrtEngine(byte[] graph, ModelSpec model, Preprocessing preprocessing, OperatorLibrary library, int threads, ThreadPlan plan) {
+  /** Loads the model with this hash and the operator library. cache: folder for its optimised form, if one is to be kept. */
+  public OrtEngine(byte[] graph, String sha256, ModelSpec model, Preprocessing preprocessing, OperatorLibrary library, SessionSettings settings,
+      Optional<Path> cache) {
     this.model = model;
     this.environment = environment();
-    PictureInput.Sessions sessions = any -> session(any, library, threads, plan);
+    ModelLoader loader = new ModelLoader(environment, library, settings);
     try {
-      session = sessions.make(graph);
+      loaded = loader.load(model.name(), graph, sha256, cache);
     } catch (OrtException e) {
       throw Failures.opening(model.name(), e);
     }
+    session = loaded.session();
     requirePorts();
     try {
       image = new FloatPort(environment, model.imageShape());
       logits = new FloatPort(environment, 1, model.classes());
       runOptions = new OrtSession.RunOptions();
-      picture = new PictureInput(environment, sessions, preprocessing, image.ownValue());
+      picture = new PictureInput(environment, loader::session, preprocessing, image.ownValue());
     } catch (OrtException e) {
       throw Failures.opening(model.name(), e);
-    }
-  }
-
-  private OrtSession session(byte[] graph, OperatorLibrary library, int threads, ThreadPlan plan) throws OrtException {
-    try (OrtSession.SessionOptions options = new OrtSession.SessionOptions()) {
-      options.setIntraOpNumThreads(threads);
-      options.setInterOpNumThreads(1);
-      if (!plan.workers().isEmpty()) {
-        options.addConfigEntry("session.intra_op_thread_affinities", plan.affinities());
-      }
-      options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
-      options.registerCustomOpLibrary(library.file().toString());
-      return environment.createSession(graph, options);
     }
   }
 

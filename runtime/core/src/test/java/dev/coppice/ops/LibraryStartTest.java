@@ -11,6 +11,7 @@ import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
@@ -62,7 +63,8 @@ final class LibraryStartTest {
       assertThat(end.code()).as(end.output()).isZero();
     }
     try (Stream<Path> files = Files.list(cache)) {
-      assertThat(files).hasSize(1);
+      assertThat(files.map(file -> file.getFileName().toString().replaceFirst("[.][0-9a-f]{8}$|-[0-9a-f]{16}", "")))
+          .containsExactlyInAnyOrder("libcoppice_ops.so", "libonnxruntime.so", "libonnxruntime4j_jni.so");
     }
   }
 
@@ -70,10 +72,41 @@ final class LibraryStartTest {
   void shouldReplaceATamperedLibraryBeforeLoadingIt() throws Exception {
     ChildJvm jvm = new ChildJvm().with("coppice.native.dir", folder.resolve("cache"));
     jvm.run();
-    Path library = onlyFile(folder.resolve("cache"));
+    Path library = library(folder.resolve("cache"), "libcoppice_ops-.*");
     Files.writeString(library, "tampered");
     assertThat(jvm.run().code()).isZero();
     assertThat(Files.size(library)).isGreaterThan(10_000);
+  }
+
+  @Test
+  void shouldUnpackOnnxRuntimeOnce() throws Exception {
+    Path cache = folder.resolve("cache");
+    ChildJvm jvm = new ChildJvm().with("coppice.native.dir", cache);
+    assertThat(jvm.run().code()).isZero();
+    Object first = Files.getAttribute(library(cache, "libonnxruntime.so.*"), "unix:ino");
+    assertThat(jvm.run().code()).isZero();
+    assertThat(Files.getAttribute(library(cache, "libonnxruntime.so.*"), "unix:ino")).isEqualTo(first);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"libonnxruntime.so.*", "libonnxruntime4j_jni.so.*"})
+  void shouldReplaceATornLibraryOfOnnxRuntime(String name) throws Exception {
+    ChildJvm jvm = new ChildJvm().with("coppice.native.dir", folder.resolve("cache"));
+    jvm.run();
+    Path library = library(folder.resolve("cache"), name);
+    byte[] whole = Files.readAllBytes(library);
+    byte[] torn = whole.clone();
+    Arrays.fill(torn, torn.length / 2, torn.length, (byte) 0);
+    Files.write(library, torn);
+    assertThat(jvm.run().code()).isZero();
+    assertThat(library).hasBinaryContent(whole);
+  }
+
+  @Test
+  void shouldLeaveOnnxRuntimesLibrariesToWhoNamesThem() throws Exception {
+    ChildJvm.End end = new ChildJvm().with("coppice.native.dir", folder.resolve("cache")).with("onnxruntime.native.path", "/nonexistent").run();
+    assertThat(end.output()).startsWith("native.engine: ONNX Runtime cannot be loaded (");
+    assertThat(folder.resolve("cache")).isDirectoryNotContaining("glob:**onnxruntime*");
   }
 
   @Test
@@ -186,11 +219,9 @@ final class LibraryStartTest {
     assertThat(jvm.run()).isEqualTo(new ChildJvm.End(1, sentence));
   }
 
-  private static Path onlyFile(Path folder) throws IOException {
+  private static Path library(Path folder, String name) throws IOException {
     try (Stream<Path> files = Files.list(folder)) {
-      return files.reduce((a, b) -> {
-        throw new AssertionError("expected one file, found " + a + " and " + b);
-      }).orElseThrow();
+      return files.filter(file -> file.getFileName().toString().matches(name)).findFirst().orElseThrow();
     }
   }
 }

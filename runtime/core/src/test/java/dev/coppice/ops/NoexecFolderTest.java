@@ -48,8 +48,13 @@ final class NoexecFolderTest {
   }
 
   @Test
-  void shouldNameThePropertyWhenTemporaryFilesMayNotExecute() throws Exception {
-    ChildJvm.End end = new ChildJvm().with("java.io.tmpdir", noexec).with("coppice.native.dir", folder.resolve("cache")).run();
+  void shouldWorkWhenTemporaryFilesMayNotExecute() throws Exception {
+    assertThat(new ChildJvm().with("java.io.tmpdir", noexec).with("coppice.native.dir", folder.resolve("cache")).run().code()).isZero();
+  }
+
+  @Test
+  void shouldNameThePropertyWhenOnnxRuntimeUnpacksWhereFilesMayNotExecute() throws Exception {
+    ChildJvm.End end = new ChildJvm().with("java.io.tmpdir", noexec).with("coppice.native.path", OperatorLibrary.load().file()).run();
     assertThat(end.code()).isOne();
     assertThat(end.output()).startsWith("native.engine: ONNX Runtime cannot be loaded (").contains("java.io.tmpdir = " + noexec).doesNotContain("\n");
   }

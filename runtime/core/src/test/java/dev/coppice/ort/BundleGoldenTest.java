@@ -7,11 +7,12 @@ import static org.assertj.core.api.Assertions.within;
 import dev.coppice.api.BundleException;
 import dev.coppice.api.Trust;
 import dev.coppice.bundle.Bundle;
-import dev.coppice.device.ThreadPlan;
 import dev.coppice.bundle.ShippedBundle;
 import dev.coppice.ops.OperatorLibrary;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -81,7 +82,8 @@ final class BundleGoldenTest {
 
   private static OrtEngine open(Bundle shipped, byte[] model) {
     OrtEngine.version();
-    return new OrtEngine(model, shipped.model(), shipped.info().preprocessing(), OperatorLibrary.load(), 2, new ThreadPlan(List.of(1)));
+    SessionSettings settings = new SessionSettings(2, false, "", Map.of("session.intra_op_thread_affinities", "2"));
+    return new OrtEngine(model, shipped.modelSha256(), shipped.model(), shipped.info().preprocessing(), OperatorLibrary.load(), settings, Optional.empty());
   }
 
   private static float[] logits(Bundle.Golden golden, List<Integer> keep) {

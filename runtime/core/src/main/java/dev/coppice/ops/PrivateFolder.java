@@ -1,0 +1,113 @@
+package dev.coppice.ops;
+
+import dev.coppice.api.NativeException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.DirectoryStream;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.PosixFileAttributes;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.nio.file.attribute.UserPrincipal;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.Optional;
+
+/**
+ * A folder of files that nobody else can have put there: it is the user's own with mode 0700. The name of a kept file holds its hash and it is
+ * hashed again before it is used, so an altered or torn one is never used. Processes may share the folder: each writes a file of its own and
+ * renames it.
+ *
+ * @param path of the folder
+ */
+public record PrivateFolder(Path path) {
+
+  /**
+   * Opens the folder, or makes it.
+   *
+   * @param remedy what to do about a folder that others can write to
+   * @throws NativeException {@code unsafe} if it is a link, another user's, or open to others
+   * @throws IOException if it cannot be made or written to
+   */
+  public static PrivateFolder at(Path path, String remedy) throws IOException {
+    if (!Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
+      Files.createDirectories(path.toAbsolutePath().getParent());
+      try {
+        Files.createDirectory(path, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+      } catch (FileAlreadyExistsException another) {
+        // Another JVM starts at the same time; what it made is checked below.
+      }
+    }
+    PosixFileAttributes found = Files.readAttributes(path, PosixFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+    Path probe = Files.createTempFile(path, ".owner", null);
+    UserPrincipal self = Files.getOwner(probe);
+    Files.delete(probe);
+    String mode = PosixFilePermissions.toString(found.permissions());
+    if (!found.isDirectory() || !found.owner().equals(self) || !mode.equals("rwx------")) {
+      String kind = found.isDirectory() ? "mode " + mode + " of " + found.owner().getName() : "a link";
+      throw new NativeException("unsafe", path + ": expected a folder of " + self.getName() + " with mode rwx------, found " + kind
+          + "; correct it with chmod 700, or " + remedy + ".");
+    }
+    return new PrivateFolder(path);
+  }
+
+  /** A new empty file, to be filled and given to {@link #keep}, or deleted. */
+  public Path part() throws IOException {
+    return Files.createTempFile(path, ".part", null);
+  }
+
+  /** The file kept under this key, if its bytes are still those that were kept; any other is deleted. */
+  public Optional<Path> find(String key) throws IOException {
+    try (DirectoryStream<Path> kept = Files.newDirectoryStream(path, key + ".*")) {
+      for (Path file : kept) {
+        if (Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS) && file.getFileName().toString().equals(key + "." + sha256(file))) {
+          return Optional.of(file);
+        }
+        Files.deleteIfExists(file);
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** Gives a filled part the place of what has this key. Not forced to the disk: what a power cut tears is not used. */
+  public void keep(Path part, String key) throws IOException {
+    Path place = path.resolve(key + "." + sha256(part));
+    Files.move(part, place, StandardCopyOption.ATOMIC_MOVE);
+    try (DirectoryStream<Path> kept = Files.newDirectoryStream(path, key + ".*")) {
+      for (Path file : kept) {
+        if (!file.equals(place)) {
+          Files.deleteIfExists(file);
+        }
+      }
+    }
+  }
+
+  /** The SHA-256 of these bytes in hexadecimal. */
+  public static String sha256(byte[] bytes) {
+    return HexFormat.of().formatHex(digest().digest(bytes));
+  }
+
+  /** By a small buffer: these files are as large as a small board's free memory. */
+  private static String sha256(Path file) throws IOException {
+    MessageDigest digest = digest();
+    byte[] buffer = new byte[1 << 16];
+    try (InputStream in = Files.newInputStream(file)) {
+      for (int read = in.read(buffer); read >= 0; read = in.read(buffer)) {
+        digest.update(buffer, 0, read);
+      }
+    }
+    return HexFormat.of().formatHex(digest.digest());
+  }
+
+  private static MessageDigest digest() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java has SHA-256", e);
+    }
+  }
+}

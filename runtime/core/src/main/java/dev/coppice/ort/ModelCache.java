@@ -1,0 +1,87 @@
+package dev.coppice.ort;
+
+import dev.coppice.ops.PrivateFolder;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Optional;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * One model as ONNX Runtime optimised it on this machine, kept for the next start. A folder that cannot be used costs time, never a result: it is
+ * logged and done without.
+ */
+final class ModelCache {
+
+  private static final Logger LOG = LoggerFactory.getLogger(ModelCache.class);
+
+  private final PrivateFolder folder;
+  private final String key;
+
+  private ModelCache(PrivateFolder folder, String key) {
+    this.folder = folder;
+    this.key = key;
+  }
+
+  /** The cache in this folder; empty if it cannot be written to. key: what the optimised model depends on. */
+  static Optional<ModelCache> at(Path folder, String key) {
+    try {
+      return Optional.of(new ModelCache(PrivateFolder.at(folder, "name another folder for optimised models"), key));
+    } catch (IOException e) {
+      LOG.warn("optimised models cannot be kept in {} ({}); models are optimised at every start", folder, e.toString());
+      return Optional.empty();
+    }
+  }
+
+  /** The kept model, mapped: its pages are shared by all who have it open, and leave memory under pressure. */
+  Optional<ByteBuffer> find() {
+    try {
+      Optional<Path> file = folder.find(key);
+      if (file.isEmpty()) {
+        return Optional.empty();
+      }
+      try (FileChannel channel = FileChannel.open(file.get(), StandardOpenOption.READ)) {
+        return Optional.of(channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size()));
+      }
+    } catch (IOException e) {
+      LOG.warn("the optimised model {} cannot be read ({}); it is made again", key, e.toString());
+      return Optional.empty();
+    }
+  }
+
+  /** A file for a new model; empty if there is no room. */
+  Optional<Path> part() {
+    try {
+      return Optional.of(folder.part());
+    } catch (IOException e) {
+      return missed(e);
+    }
+  }
+
+  /** Keeps a model that ONNX Runtime has written. */
+  void keep(Path part) {
+    try {
+      folder.keep(part, key);
+    } catch (IOException e) {
+      missed(e);
+    }
+  }
+
+  /** Removes a part that is not to be kept. */
+  void drop(Path part) {
+    try {
+      Files.deleteIfExists(part);
+    } catch (IOException e) {
+      missed(e);
+    }
+  }
+
+  private Optional<Path> missed(IOException e) {
+    LOG.warn("the optimised model {} cannot be kept ({}); the next start optimises again", key, e.toString());
+    return Optional.empty();
+  }
+}
