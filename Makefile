@@ -24,8 +24,8 @@ demo: build  ## classify a picture with the shipped bundle
 test:  ## run every test of every language
 	@.ci/test
 
-stress: build  ## the long runs of the Java tests: flipped bits, power cuts, reloads under load; minutes
-	@mvn -B -q -ntp -pl native,runtime/core test -DexcludedTags=none -Dgroups=stress
+stress: build  ## the long runs of the Java tests: flipped bits, power cuts, overload, closing under load; an hour
+	@mvn -B -q -ntp -pl native,runtime/core test -DexcludedTags=none '-Dgroups=stress|scaled' -Dcoppice.stress=20
 
 fuzz:  ## a million random calls of every operator; goes on where it was stopped
 	@.ci/fuzz
@@ -48,4 +48,4 @@ accuracy: build  ## top-1 through Java beside PyTorch on 1,500 photographs
 	@$(python) -m coppice_export.accuracy
 
 clean:  ## remove everything that was built
-	rm -rf target native/target runtime/*/target docs/how-to/latency-test/target
+	rm -rf target native/target runtime/core/target runtime/cli/target docs/how-to/latency-test/target

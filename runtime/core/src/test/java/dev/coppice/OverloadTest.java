@@ -27,7 +27,7 @@ import org.junit.jupiter.api.Test;
 
 /** Five times the work that can be done, arriving at random whatever becomes of it: the shipped bundle on the real engine. */
 @Tag("build-machine") // an emulator's time means nothing
-@Tag("stress")
+@Tag("scaled")
 final class OverloadTest {
 
   private static final Image GOLF_BALL = Coppice.image(ShippedBundle.golfBall());

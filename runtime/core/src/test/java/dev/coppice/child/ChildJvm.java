@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 
 /** A second JVM, for what happens once a process: loading natives, and the properties and environment that steer it. */
 public final class ChildJvm {
@@ -34,10 +35,16 @@ public final class ChildJvm {
     return this;
   }
 
+  /** Gives it an option as {@code java -X} lists them. */
+  public ChildJvm withOption(String option) {
+    arguments.add(option);
+    return this;
+  }
+
   /** Runs another program of this package from the class path of this test. */
-  public ChildJvm running(Class<?> program, String... programArguments) {
+  public ChildJvm running(Class<?> program, Object... given) {
     start = new ArrayList<>(List.of("-cp", System.getProperty("java.class.path"), program.getName()));
-    start.addAll(List.of(programArguments));
+    Stream.of(given).map(Object::toString).forEach(start::add);
     return this;
   }
 
@@ -79,7 +86,11 @@ public final class ChildJvm {
 
   /** Waits for the end; fails if there is none in four minutes. */
   public static End end(Process process, Path log) throws IOException, InterruptedException {
-    if (!process.waitFor(240, TimeUnit.SECONDS)) {
+    return end(process, log, 240);
+  }
+
+  private static End end(Process process, Path log, long seconds) throws IOException, InterruptedException {
+    if (!process.waitFor(seconds, TimeUnit.SECONDS)) {
       process.destroyForcibly();
       throw new AssertionError("the child JVM did not end: " + Files.readString(log, StandardCharsets.UTF_8));
     }
@@ -88,9 +99,14 @@ public final class ChildJvm {
 
   /** Starts it and waits for its end. */
   public End run() throws IOException, InterruptedException {
+    return run(60);
+  }
+
+  /** The same where it may take longer than a minute. */
+  public End run(long seconds) throws IOException, InterruptedException {
     Path log = Files.createTempFile("child-jvm", ".log");
     try {
-      return end(begin(log), log);
+      return end(begin(log), log, seconds);
     } finally {
       Files.delete(log);
     }
