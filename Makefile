@@ -3,9 +3,10 @@ SHELL := /bin/bash
 host := $(if $(filter aarch64 arm64,$(shell uname -m)),linux-aarch64,linux-x86_64)
 python := target/venv/bin/python
 DEMO_IMAGE ?= docs/images/golf-ball.jpg
+BUNDLE ?= export/bundles/imagenette-mini
 
 .DEFAULT_GOAL := help
-.PHONY: help build native demo test stress fuzz arm64 bench bench-arm accuracy clean
+.PHONY: help build native demo test stress fuzz arm64 bench bench-java bench-arm accuracy clean
 
 help:  ## list the commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -40,6 +41,10 @@ bench: build  ## compare with stock ONNX Runtime; writes target/bench/
 	@$(python) native/bench/models.py
 	@$(python) native/bench/reductions.py
 
+bench-java: build  ## what the runtime adds to ONNX Runtime: BUNDLE=folder; microseconds a run, time and memory to the first result
+	@java -cp 'runtime/bench/target/coppice-bench.jar:runtime/bench/target/lib/*' dev.coppice.bench.Overhead $(BUNDLE) 5000
+	@java -cp 'runtime/bench/target/coppice-bench.jar:runtime/bench/target/lib/*' dev.coppice.bench.FirstResult $(BUNDLE) 10 target/bench/first-result
+
 bench-arm: arm64  ## estimate the speed on 64-bit ARM, compare with the baseline
 	@$(python) native/bench/arm.py
 
@@ -48,4 +53,4 @@ accuracy: build  ## top-1 through Java beside PyTorch on 1,500 photographs
 	@$(python) -m coppice_export.accuracy
 
 clean:  ## remove everything that was built
-	rm -rf target native/target runtime/core/target runtime/cli/target docs/how-to/latency-test/target
+	rm -rf target native/target runtime/*/target docs/how-to/latency-test/target
