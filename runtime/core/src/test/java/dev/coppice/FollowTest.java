@@ -24,6 +24,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -148,6 +149,7 @@ final class FollowTest {
   }
 
   @Test
+  @Tag("build-machine") // an emulated JVM starts no tar
   void shouldInstallWhatIsCopiedInOnceItIsComplete() throws Exception {
     Path incoming = Files.createDirectory(folder.resolve("incoming"));
     copyBut("config.json", version("1.0.0"), incoming.resolve("first"));

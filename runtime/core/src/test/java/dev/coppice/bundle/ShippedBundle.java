@@ -16,9 +16,6 @@ public final class ShippedBundle {
   /** The real one; nobody writes here. */
   public static final Path FOLDER = Path.of(System.getProperty("coppice.bundle"));
 
-  /** The one of 1,025 tokens, whose rungs differ in time: those of the other lie within a tenth. */
-  public static final Path FINE = FOLDER.resolveSibling("imagenette-fine");
-
   private ShippedBundle() {}
 
   /** All bundles that come with Coppice, the real one among them. */
