@@ -39,6 +39,16 @@ final class ModelLoader {
   /** A session of a graph as it is. */
   OrtSession session(byte[] graph) throws OrtException {
     try (OrtSession.SessionOptions options = settings.options(library)) {
+      return create(graph, options);
+    }
+  }
+
+  /**
+   * One at a time in the whole JVM: the first session with our operators adds their domain to a table of the process, and of two at
+   * once ONNX Runtime refuses one.
+   */
+  private OrtSession create(byte[] graph, OrtSession.SessionOptions options) throws OrtException {
+    synchronized (ModelLoader.class) {
       return environment.createSession(graph, options);
     }
   }
@@ -73,7 +83,9 @@ final class ModelLoader {
     try (OrtSession.SessionOptions options = settings.options(library)) {
       options.addConfigEntry("session.use_ort_model_bytes_directly", "1");
       options.addConfigEntry("session.use_ort_model_bytes_for_initializers", "1");
-      return environment.createSession(kept, options);
+      synchronized (ModelLoader.class) { // as create does
+        return environment.createSession(kept, options);
+      }
     }
   }
 
@@ -81,7 +93,7 @@ final class ModelLoader {
     try (OrtSession.SessionOptions options = settings.options(library)) {
       options.addConfigEntry("session.save_model_format", "ORT");
       options.setOptimizedModelFilePath(part.toString());
-      return environment.createSession(graph, options);
+      return create(graph, options);
     }
   }
 
