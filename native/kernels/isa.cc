@@ -11,6 +11,14 @@ struct Body {
   bool runnable;           // this processor has it
 };
 
+#if defined(__x86_64__)
+// An extension that attention has no use for: the bodies of what it extends, under its own name.
+Kernels named(const char* isa, Kernels kernels) {
+  kernels.isa = isa;
+  return kernels;
+}
+#endif
+
 }  // namespace
 
 Choice choose_kernels(const char* forced) {
@@ -19,14 +27,17 @@ Choice choose_kernels(const char* forced) {
   const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
   const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
                           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+  static const Kernels vnni = named("avx512_vnni", avx512::kKernels);
   const Body bodies[] = {{"scalar", &scalar::kKernels, true},
                          {"neon", nullptr, false},
                          {"avx2", &avx2::kKernels, has_avx2},
-                         {"avx512", &avx512::kKernels, has_avx512}};
+                         {"avx512", &avx512::kKernels, has_avx512},
+                         {"avx512_vnni", &vnni, has_avx512 && __builtin_cpu_supports("avx512vnni")}};
 #else  // 64-bit ARM: NEON is part of the base architecture
   const Body bodies[] = {{"scalar", &scalar::kKernels, true},
                          {"avx2", nullptr, false},
                          {"avx512", nullptr, false},
+                         {"avx512_vnni", nullptr, false},
                          {"neon", &neon::kKernels, true}};
 #endif
   Choice choice;

@@ -9,7 +9,7 @@ namespace coppice {
 
 // What this build and this processor offer, and which of it `forced` picks.
 struct Choice {
-  const Kernels* runnable[5] = {};  // slowest first; ends with a null pointer
+  const Kernels* runnable[6] = {};  // slowest first; ends with a null pointer
   const Kernels* chosen = nullptr;  // null: `forced` names none that can run here
   std::string refusal;              // why, in one sentence; empty otherwise
 };

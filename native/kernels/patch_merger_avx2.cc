@@ -9,6 +9,7 @@ namespace {
 #define COPPICE_TILE_VECTORS 2
 #include "body/vector.h"
 #include "body/gemm.h"
+#include "body/layer_norm.h"
 #include "body/patch_merger.h"
 
 }  // namespace

@@ -8,6 +8,7 @@ namespace {
 #define COPPICE_LANES 4
 #include "body/vector.h"
 #include "body/gemm.h"
+#include "body/layer_norm.h"
 #include "body/patch_merger.h"
 
 }  // namespace

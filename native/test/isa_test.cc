@@ -29,24 +29,26 @@ std::string expected_names() {
   std::string text = "scalar";
   if (!has("avx2") || !has("fma")) return text;
   text += ",avx2";
-  return has("avx512f") && has("avx512vl") && has("avx512dq") && has("avx512bw") ? text + ",avx512" : text;
+  if (!has("avx512f") || !has("avx512vl") || !has("avx512dq") || !has("avx512bw")) return text;
+  text += ",avx512";
+  return has("avx512_vnni") ? text + ",avx512_vnni" : text;
 #endif
 }
 
-TEST(Isa, ShouldListWhatTheProcessorRuns) { EXPECT_EQ(names(bodies()), expected_names()); }
+TEST(Isa, ShouldListWhatTheProcessorRuns) { EXPECT_EQ(names(runnable()), expected_names()); }
 
 TEST(Isa, ShouldTakeTheFastestUnlessForced) {
-  EXPECT_EQ(choose_kernels(nullptr).chosen, bodies().back());
-  EXPECT_EQ(choose_kernels("").chosen, bodies().back());
+  EXPECT_EQ(choose_kernels(nullptr).chosen, runnable().back());
+  EXPECT_EQ(choose_kernels("").chosen, runnable().back());
 }
 
 TEST(Isa, ShouldFollowTheEnvironment) {
   const char* forced = std::getenv("COPPICE_ISA");
-  EXPECT_STREQ(kernel_choice().chosen->isa, forced ? forced : bodies().back()->isa);
+  EXPECT_STREQ(kernel_choice().chosen->isa, forced ? forced : runnable().back()->isa);
 }
 
 TEST(Isa, ShouldTakeEachBodyByName) {
-  for (const Kernels* kernels : bodies()) EXPECT_EQ(choose_kernels(kernels->isa).chosen, kernels) << kernels->isa;
+  for (const Kernels* kernels : runnable()) EXPECT_EQ(choose_kernels(kernels->isa).chosen, kernels) << kernels->isa;
 }
 
 TEST(Isa, ShouldRefuseANameThatNoneHas) {
@@ -71,8 +73,8 @@ TEST(Isa, ShouldSayWhenThisProcessorLacksIt) {
 #if defined(__aarch64__)
   GTEST_SKIP() << "every 64-bit ARM processor has NEON";
 #else
-  if (names(bodies()) == "scalar,avx2,avx512") GTEST_SKIP() << "this processor has every instruction set of the build";
-  const Choice choice = choose_kernels("avx512");
+  if (names(runnable()) == "scalar,avx2,avx512,avx512_vnni") GTEST_SKIP() << "this processor has every instruction set of the build";
+  const Choice choice = choose_kernels("avx512_vnni");
   EXPECT_EQ(choice.chosen, nullptr);
   EXPECT_NE(choice.refusal.find("this CPU lacks it"), std::string::npos) << choice.refusal;
 #endif

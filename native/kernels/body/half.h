@@ -3,10 +3,10 @@
 
 #if defined(__aarch64__)
 // Conversions belong to ARMv8.0; gcc makes vectors of these loops.
-void widen(const uint16_t* half, size_t n, float* out) {
+inline void widen(const uint16_t* half, size_t n, float* out) {
   for (size_t i = 0; i < n; ++i) out[i] = static_cast<float>(reinterpret_cast<const __fp16*>(half)[i]);
 }
-void narrow(const float* x, size_t n, uint16_t* out) {
+inline void narrow(const float* x, size_t n, uint16_t* out) {
   for (size_t i = 0; i < n; ++i) reinterpret_cast<__fp16*>(out)[i] = static_cast<__fp16>(x[i]);
 }
 #else
@@ -28,14 +28,14 @@ inline uint16_t narrow_one(float x) {
   return static_cast<uint16_t>(sign | ((magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1)) >> 13));
 }
 
-void widen(const uint16_t* half, size_t n, float* out) {
+inline void widen(const uint16_t* half, size_t n, float* out) {
   size_t i = 0;
 #if defined(__F16C__)
   for (; i + 8 <= n; i += 8) _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(half + i))));
 #endif
   for (; i < n; ++i) out[i] = widen_one(half[i]);
 }
-void narrow(const float* x, size_t n, uint16_t* out) {
+inline void narrow(const float* x, size_t n, uint16_t* out) {
   size_t i = 0;
 #if defined(__F16C__)
   for (; i + 8 <= n; i += 8) {

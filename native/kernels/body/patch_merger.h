@@ -16,29 +16,6 @@ void pack_weights(const PatchMerge& p, float* packed) {
   }
 }
 
-inline void normalise(const PatchMerge& p, const float* x, float* out) {
-  float mean = 0, variance = 0;
-  Vec sums = splat(0), squares = splat(0);
-  size_t i = 0;
-  for (; i + kLanes <= p.width; i += kLanes) sums += load(x + i);
-  for (mean = sum(sums); i < p.width; ++i) mean += x[i];
-  mean /= static_cast<float>(p.width);
-  for (i = 0; i + kLanes <= p.width; i += kLanes) {
-    const Vec d = load(x + i) - splat(mean);
-    squares += d * d;
-  }
-  for (variance = sum(squares); i < p.width; ++i) variance += (x[i] - mean) * (x[i] - mean);
-  variance /= static_cast<float>(p.width);
-  const float factor = 1 / __builtin_sqrtf(variance + p.eps);
-  for (i = 0; i + kLanes <= p.width; i += kLanes) {
-    Vec value = (load(x + i) - splat(mean)) * splat(factor);
-    if (p.gamma) value *= load(p.gamma + i);
-    if (p.beta) value += load(p.beta + i);
-    store(out + i, value);
-  }
-  for (; i < p.width; ++i) out[i] = (x[i] - mean) * factor * (p.gamma ? p.gamma[i] : 1) + (p.beta ? p.beta[i] : 0);
-}
-
 // x[0..n) = softmax of x[0..n); the rest of the row up to whole vectors is zero.
 inline void softmax_row(float* x, size_t n, size_t columns) {
   float top = x[0], total = 0;
@@ -56,7 +33,7 @@ void token_logits(const PatchMerge& p, size_t token_begin, size_t token_end, con
     const float* x = p.x + token * p.width;
     float* out = rows + token * row;
     if (p.layer_norm) {
-      normalise(p, x, out);
+      normalise_row(x, p.width, p.gamma, p.beta, p.eps, out);
     } else {
       __builtin_memcpy(out, x, p.width * sizeof(float));
     }

@@ -1,0 +1,70 @@
+// Quantisation of rows by the rule of linear.h, for inclusion inside the anonymous namespace of one instruction set's source.
+
+// A row's bytes, as many as whole groups of 64, so that a vector may reach past the last.
+inline size_t quantised_stride(size_t width) { return round_up(width, 64); }
+
+// The rows of one call: x / unit + zero as bytes; those of a body with COPPICE_UNSIGNED_INPUT hold 128 more, `offset` too.
+struct Quantised {
+  int8_t* q;
+  float* unit;      // [rows]
+  int32_t* offset;  // [rows] what the bytes of 0 are
+};
+
+#if COPPICE_LANES == 1
+inline void put_bytes(float scaled, int32_t zero, int8_t* q) {
+  const int32_t x = static_cast<int32_t>(__builtin_rintf(scaled)) + zero;
+  *q = static_cast<int8_t>(x > 127 ? 127 : x);
+}
+#elif COPPICE_LANES == 4
+inline void put_bytes(Vec scaled, int32_t zero, int8_t* q) {
+  const int16x4_t x = vqmovn_s32(vaddq_s32(vcvtnq_s32_f32(float32x4_t(scaled)), vdupq_n_s32(zero)));
+  vst1_lane_s32(reinterpret_cast<int32_t*>(q), vreinterpret_s32_s8(vqmovn_s16(vcombine_s16(x, x))), 0);
+}
+#elif COPPICE_LANES == 8
+inline void put_bytes(Vec scaled, int32_t zero, int8_t* q) {
+  const __m256i x = _mm256_add_epi32(_mm256_cvtps_epi32(__m256(scaled)), _mm256_set1_epi32(zero));
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(q), _mm_packs_epi16(words, words));
+}
+#else
+inline void put_bytes(Vec scaled, int32_t zero, int8_t* q) {
+  const __m512i x = _mm512_add_epi32(_mm512_maskz_cvtps_epi32(0xffff, __m512(scaled)), _mm512_set1_epi32(zero));
+  __m128i bytes = _mm512_maskz_cvtsepi32_epi8(0xffff, x);
+#if COPPICE_UNSIGNED_INPUT
+  bytes = _mm_xor_si128(bytes, _mm_set1_epi8(-128));
+#endif
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(q), bytes);
+}
+#endif
+
+inline void quantise_row(const float* x, size_t width, size_t row, const Quantised& out) {
+  const size_t whole = width / kLanes * kLanes;
+  const Vec tail = load_part(x + whole, width - whole);
+  Vec low = splat(0), high = low, none = low;
+  const auto see = [&](Vec v) {
+    low = at_most(v, low);
+    high = at_least(v, high);
+    none += v * splat(0);  // NaN from NaN and infinities
+  };
+  for (size_t i = 0; i < whole; i += kLanes) see(load(x + i));
+  see(tail);
+  float lo = lane(low, 0), hi = lane(high, 0);
+  for (size_t l = 1; l < kLanes; ++l) {
+    lo = lane(low, l) < lo ? lane(low, l) : lo;
+    hi = lane(high, l) > hi ? lane(high, l) : hi;
+  }
+  const float not_finite = sum(none) + 0 * (hi - lo);
+  int8_t* const q = out.q + row * quantised_stride(width);
+  out.offset[row] = 0;
+  out.unit[row] = not_finite;
+  if (not_finite != 0) {  // a NaN
+    __builtin_memset(q, 0, quantised_stride(width));
+    return;
+  }
+  const float exact = (hi - lo) / 254, unit = exact < 1.17549435e-38f ? 1 : exact, inverse = 1 / unit;
+  const auto zero = static_cast<int32_t>(__builtin_rintf(-lo * inverse)) - 127;
+  for (size_t i = 0; i < whole; i += kLanes) put_bytes(load(x + i) * splat(inverse), zero, q + i);
+  if (whole < width) put_bytes(tail * splat(inverse), zero, q + whole);
+  out.unit[row] = unit;
+  out.offset[row] = zero + (COPPICE_UNSIGNED_INPUT ? 128 : 0);
+}
