@@ -13,6 +13,7 @@ import dev.coppice.api.Rung;
 import dev.coppice.api.Scheduler;
 import dev.coppice.api.SchedulerOptions;
 import dev.coppice.device.Sensors;
+import dev.coppice.schedule.Backlog;
 import dev.coppice.schedule.BudgetController;
 import dev.coppice.schedule.RequestQueue;
 import java.util.List;
@@ -41,9 +42,9 @@ public final class Dispatcher implements Scheduler {
   private final Object turn = new Object();
   private Work running; // guarded by turn
 
-  // Written by the worker alone.
-  private volatile double leastNanos;
-  private volatile long busyUntilNanos;
+  private final Backlog backlog;
+
+  // Used by the worker alone.
   private double clockRatio = 1;
   private double besideNanos;
   private int lastPlace;
@@ -58,8 +59,7 @@ public final class Dispatcher implements Scheduler {
     this.keeps = rungs.stream().map(rung -> named ? Optional.of(Keep.rung(rung.name())) : Optional.<Keep>empty()).toList();
     this.sensors = sensors;
     this.queue = new RequestQueue<>(options.capacity(), options.overflow() == SchedulerOptions.Overflow.NEWEST_WINS);
-    this.leastNanos = controller.leastNanos(1);
-    this.busyUntilNanos = System.nanoTime();
+    this.backlog = new Backlog(controller.leastNanos(1), System.nanoTime());
     this.worker = new Thread(this::work, "coppice-" + pipeline.bundle().name());
     worker.setDaemon(true); // a service that forgets to close still ends
     worker.start();
@@ -77,9 +77,8 @@ public final class Dispatcher implements Scheduler {
     long now = System.nanoTime();
     long deadline = now + request.deadline().toNanos();
     int lane = request.lane().ordinal();
-    double before = Math.max(0, busyUntilNanos - now) + leastNanos * queue.ahead(lane, deadline);
-    double ready = before + leastNanos;
-    if (before > 0 && ready > deadline - now) { // with nothing before it, the controller may have to find out
+    double ready = backlog.readyNanos(now, queue.ahead(lane, deadline));
+    if (ready > deadline - now) {
       throw telemetry.refused(new DeadlineException("backlog", String.format("Bundle \"%s\": what waits already leaves no time for a request within %.1f ms: expected at the earliest in %.1f ms; "
           + "ask for less at once or allow more time.", bundle().name(), request.deadline().toNanos() / 1e6, ready / 1e6)));
     }
@@ -161,11 +160,11 @@ public final class Dispatcher implements Scheduler {
 
   private void serve(Work work) {
     long now = System.nanoTime();
-    double room = queue.room(now, work.deadlineNanos, leastNanos) - besideNanos;
+    double room = queue.room(now, work.deadlineNanos, backlog.leastNanos()) - besideNanos;
     double celsius = controller.mindsHeat() || telemetry.mindsHeat() ? sensors.celsius() : Double.NaN;
     int place = controller.choose(now, (long) room, clockRatio, celsius, work.fastest);
     telemetry.heat(controller.closesRungs(celsius), celsius);
-    leastNanos = controller.leastNanos(clockRatio) + besideNanos;
+    backlog.expect(controller.leastNanos(clockRatio) + besideNanos);
     if (place == BudgetController.NONE) {
       work.future.completeExceptionally(telemetry.refused(new DeadlineException(room > 0 ? "late" : "passed", String.format(
           "Bundle \"%s\": a run was expected to take %.1f ms, found %.1f ms left of %.1f; nothing was run.", bundle().name(), controller.predictedNanos() / 1e6,
@@ -176,7 +175,7 @@ public final class Dispatcher implements Scheduler {
       telemetry.rung(rungs.get(controller.rung(place)).name(), controller.slowdown(), clockRatio);
       lastPlace = place;
     }
-    busyUntilNanos = now + (long) (controller.predictedNanos() + besideNanos);
+    backlog.busyUntil(now + (long) (controller.predictedNanos() + besideNanos));
     try {
       Result result;
       InferenceEvent event = telemetry.begin();
@@ -185,7 +184,7 @@ public final class Dispatcher implements Scheduler {
         result = pipeline.run(work.image, new RunOptions(keeps.get(controller.rung(place)), work.request.top()));
       } finally {
         setRunning(null);
-        busyUntilNanos = System.nanoTime();
+        backlog.busyUntil(System.nanoTime());
       }
       // At the end of a run, when the governor has raised the clock as far as heat allows; before it the clock idles.
       clockRatio = sensors.clockRatio();

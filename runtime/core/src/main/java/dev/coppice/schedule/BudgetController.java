@@ -116,7 +116,10 @@ public final class BudgetController {
     if (feasible > last) {
       // Down at once, so that the climb back is gradual; a caller that accepts only dear rungs changes nothing for others.
       moveTo(Math.max(ceiling, last), nowNanos);
-      predictedNanos = predict(last, clockRatio);
+      predictedNanos = least(last, clockRatio);
+      if (predictedNanos <= roomNanos) {
+        return last;
+      }
       return nowNanos - observedNanos >= PROBE_NANOS ? probe(nowNanos, last) : NONE;
     }
     if (feasible >= ceiling) {
@@ -165,9 +168,18 @@ public final class BudgetController {
 
   /** The time that a run takes with the allowed certainty, in nanoseconds. */
   private double predict(int place, double clockRatio) {
+    return bound(place, clockRatio, slowdown.factor());
+  }
+
+  /** The same if a step up that one run alone tells of was a pause of that run. */
+  private double least(int place, double clockRatio) {
+    return bound(place, clockRatio, slowdown.leastFactor());
+  }
+
+  private double bound(int place, double clockRatio, double factor) {
     LatencyLadder.Step step = steps[place];
     double sigma = Math.max(slowdown.sigma(), step.spreadNanos() / step.meanNanos());
-    return step.meanNanos() * known(clockRatio) * slowdown.factor() * Math.exp(quantile * sigma);
+    return step.meanNanos() * known(clockRatio) * factor * Math.exp(quantile * sigma);
   }
 
   private static double known(double clockRatio) {
@@ -192,6 +204,6 @@ public final class BudgetController {
 
   /** The shortest time in which any run can be expected to be done. */
   public double leastNanos(double clockRatio) {
-    return predict(steps.length - 1, clockRatio);
+    return least(steps.length - 1, clockRatio);
   }
 }

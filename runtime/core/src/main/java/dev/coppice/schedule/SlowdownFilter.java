@@ -5,7 +5,8 @@ package dev.coppice.schedule;
  * time, as noise is a share of the time.
  *
  * <p>The state is a random walk; the noise of single runs is learned. An innovation beyond three standard deviations is
- * taken for a step and followed at once (ALERT, USENIX ATC 2020, has the idea of one factor for all configurations).
+ * taken for a step and followed at once (ALERT, USENIX ATC 2020, has the idea of one factor for all configurations); a step up
+ * that no second run confirms was a pause, and is no reason to refuse work.
  * Allocates nothing. Not safe for use by two threads.
  */
 final class SlowdownFilter {
@@ -24,6 +25,7 @@ final class SlowdownFilter {
   private double state; // logarithm of the factor
   private double uncertainty = 0.01; // its variance: the ladder has just been measured, 10 % off at most
   private double noise = 4 * LEAST_NOISE;
+  private double believed; // the state before the last run, if that run alone tells of a step up; else the state
 
   /** Observed over expected time of one run; a value that is no positive number is ignored. */
   void observe(double ratio) {
@@ -33,7 +35,9 @@ final class SlowdownFilter {
     uncertainty += DRIFT;
     double innovation = Math.log(ratio) - state;
     double expected = uncertainty + noise;
-    if (innovation * innovation > STEP_SIGMAS * STEP_SIGMAS * expected) {
+    boolean step = innovation * innovation > STEP_SIGMAS * STEP_SIGMAS * expected;
+    double before = state;
+    if (step) {
       uncertainty += innovation * innovation;
     } else {
       noise = Math.max(LEAST_NOISE, noise + LEARNING * (innovation * innovation - expected));
@@ -41,11 +45,17 @@ final class SlowdownFilter {
     double gain = uncertainty / (uncertainty + noise);
     state += gain * innovation;
     uncertainty *= 1 - gain;
+    believed = step && innovation > 0 ? before : state;
   }
 
   /** 1 where runs take as long as measured, 2 where twice as long. */
   double factor() {
     return Math.exp(state);
+  }
+
+  /** The same, as long as only one run tells that it has grown: that may have been a pause of this run alone. */
+  double leastFactor() {
+    return Math.exp(believed);
   }
 
   /** Standard deviation of the next observation, as a share of it. */

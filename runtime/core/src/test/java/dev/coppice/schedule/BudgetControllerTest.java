@@ -59,8 +59,18 @@ final class BudgetControllerTest {
   }
 
   @Test
+  void shouldRefuseNothingForOneSlowRunButForTwo() {
+    controller.choose(0, 40 * MILLI, 1, 20, ANY);
+    controller.ran(0, 0, 270 * MILLI, 1);
+    assertThat(controller.choose(10 * MILLI, 40 * MILLI, 1, 20, ANY)).isEqualTo(4);
+    controller.ran(4, 120 * MILLI, 110 * MILLI, 1);
+    assertThat(controller.choose(130 * MILLI, 40 * MILLI, 1, 20, ANY)).isEqualTo(BudgetController.NONE);
+  }
+
+  @Test
   void shouldFindOutAfterHalfASecondWithoutARunInsteadOfRefusingForEver() {
     controller.choose(0, 40 * MILLI, 1, 20, ANY);
+    controller.ran(0, 0, 2700 * MILLI, 1);
     controller.ran(0, 0, 2700 * MILLI, 1);
     assertThat(controller.choose(10 * MILLI, 40 * MILLI, 1, 20, ANY)).isEqualTo(BudgetController.NONE);
     assertThat(controller.choose(600 * MILLI, 40 * MILLI, 1, 20, ANY)).isEqualTo(4);
