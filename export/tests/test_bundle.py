@@ -65,7 +65,7 @@ def test_manifest_says_what_the_model_takes_and_gives(manifest):
         "used": ["LinearAttention", "TokenAttention", "TopKTokens"],
     }
     assert manifest["input"] == {"name": "image", "shape": [1, 3, 32, 32]}
-    assert manifest["keep"] == {"name": "keep", "stages": 2, "patches": 16, "grid": 4, "prefix": 1}
+    assert manifest["keep"] == {"name": "keep", "stages": 2, "patches": 16, "grid": 4, "prefix": 1, "blocks": [1, 3]}
     assert manifest["outputs"] == {"logits": {"name": "logits", "shape": [1, 10]}, "kept": ["kept_0", "kept_1"]}
 
 

@@ -131,6 +131,7 @@ def _manifest(config: ViTConfig, spec: BundleSpec, operators: list[str], golden:
             "patches": config.patches,
             "grid": config.grid,
             "prefix": config.prefix_tokens,
+            "blocks": list(config.reduce_at),
         },
         "outputs": {
             "logits": {"name": "logits", "shape": [1, config.classes]},

@@ -38,7 +38,7 @@ final class FloorPlanTest {
     "bundle, tensor api com.fasterxml.jackson.core org.slf4j",
     "follow, api org.slf4j",
     "device, api",
-    "latency, device api com.fasterxml.jackson.core org.jspecify",
+    "latency, device api com.fasterxml.jackson.core com.sun.management org.jspecify",
     "schedule, engine tensor api",
     "ops, api org.slf4j",
     "engine, tensor api",

@@ -7,11 +7,13 @@ import dev.coppice.api.Keep;
 import dev.coppice.api.OpenOptions;
 import dev.coppice.api.RunOptions;
 import dev.coppice.latency.Comparison;
+import dev.coppice.latency.Doubt;
 import dev.coppice.latency.Durations;
 import dev.coppice.latency.Facts;
 import dev.coppice.latency.LatencyPlan;
 import dev.coppice.latency.Measurement;
 import dev.coppice.latency.Outcome;
+import dev.coppice.latency.Preset;
 import dev.coppice.latency.ReportCheck;
 import dev.coppice.latency.ReportJson;
 import dev.coppice.latency.Scenario;
@@ -29,9 +31,11 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import java.util.function.LongConsumer;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -50,7 +54,8 @@ import picocli.CommandLine.Spec;
 final class LatencyCommand implements Callable<Integer> {
 
   private static final int INCONCLUSIVE = 4;
-  private static final Path ROOT = Path.of("/");
+  /** Where the kernel's files are: tests name the folder of a fake board. */
+  private static final String ROOT = "coppice.latency.root";
 
   @Spec private CommandSpec command;
 
@@ -75,14 +80,25 @@ final class LatencyCommand implements Callable<Integer> {
   @Option(names = "--limit", paramLabel = "TIME", description = "Of the percentile (40 ms), for a verdict.")
   private String limit;
 
-  @Option(names = "--duration", paramLabel = "TIME", defaultValue = "60 s", description = "Time to measure. Default: ${DEFAULT-VALUE}.")
+  @Option(names = "--preset", paramLabel = "NAME", defaultValue = "quick",
+      description = "quick: 60 s; standard: 60 s, up to 600 s for a verdict; mlperf: 600 s. Default: ${DEFAULT-VALUE}.")
+  private Preset preset;
+
+  @Option(names = "--duration", paramLabel = "TIME", description = "Time to measure. Default: the preset's.")
   private String duration;
 
-  @Option(names = "--max-duration", paramLabel = "TIME", description = "Time to go on for a verdict. Default: the duration.")
+  @Option(names = "--max-duration", paramLabel = "TIME", description = "Time to go on for a verdict. Default: the duration, else the preset's.")
   private String maxDuration;
+
+  @Option(names = "--cool-down", paramLabel = "TIME", defaultValue = "5 min",
+      description = "Longest time to wait until the processor is 10 K below the point where its clock is lowered. Default: ${DEFAULT-VALUE}.")
+  private String coolDown;
 
   @Option(names = "--warm-up", paramLabel = "TIME", defaultValue = "60 s", description = "Longest time to become steady. Default: ${DEFAULT-VALUE}.")
   private String warmUp;
+
+  @Option(names = "--allow", paramLabel = "DOUBT", split = ",", description = "What may happen without making the result INVALID: ${COMPLETION-CANDIDATES}.")
+  private Set<Doubt> allowed = Set.of();
 
   @Option(names = "--keep", paramLabel = "BUDGET", converter = ClassifyCommand.KeepConverter.class,
       description = "Tokens to spend: a ratio (0.5), counts (70,49) or a rung (low). Default: the bundle's default rung.")
@@ -127,10 +143,11 @@ final class LatencyCommand implements Callable<Integer> {
     }
     OpenOptions trusting = OpenOptions.defaults().withTrust(trust.trust());
     OpenOptions opening = threads == null ? trusting : trusting.withThreads(threads);
-    Duration time = Durations.parse("--duration", duration);
+    Duration time = duration == null ? preset.minDuration() : Durations.parse("--duration", duration);
+    Duration longest = maxDuration != null ? Durations.parse("--max-duration", maxDuration) : duration == null ? preset.maxDuration() : time;
     LatencyPlan plan = LatencyPlan.defaults()
-        .withDurations(Durations.parse("--warm-up", warmUp), time, maxDuration == null ? time : Durations.parse("--max-duration", maxDuration))
-        .withScenario(scenario.scenario, rate).withSeed(seed)
+        .withDurations(Durations.parse("--warm-up", warmUp), time, longest).withCoolDown(Durations.parse("--cool-down", coolDown))
+        .withScenario(scenario.scenario, rate).withSeed(seed).withAllowed(allowed)
         .withLimit(percentile, limit == null ? Optional.empty() : Optional.of(Durations.parse("--limit", limit)), confidence);
     if (report != null && !Files.isDirectory(report.toAbsolutePath().getParent())) {
       throw new IllegalArgumentException("--report must be a file in a folder that exists: " + report); // before minutes of measuring
@@ -141,18 +158,20 @@ final class LatencyCommand implements Callable<Integer> {
   }
 
   private int measure(Classifier classifier, LatencyPlan plan, OpenOptions opening) throws Exception {
-    Outcome outcome = Measurement.run(plan, task(classifier), progress("samples"));
+    Outcome outcome = Measurement.run(plan, task(classifier), root(), progress("samples"));
     PrintWriter out = command.commandLine().getOut();
     out.println(outcome.sentence());
     out.println("Times are " + outcome.plan().scenario().meaning() + "; median " + Durations.text(outcome.samples().percentile(50)) + ", longest " + Durations.text(outcome.samples().max()) + ", "
         + String.format(Locale.ROOT, "%.1f", outcome.throughput()) + " runs a second.");
+    out.println(outcome.ownCost().sentence());
     outcome.stalls().ifPresent(out::println);
     outcome.unknown().forEach((sensor, reason) -> out.println("Not known: " + sensor + " (" + reason + ")."));
     out.flush();
     if (report != null) {
       Map<String, String> about = new LinkedHashMap<>(Map.of("date", LocalDate.now(ZoneOffset.UTC).toString()));
-      about.putAll(Facts.machine(ROOT, Coppice.diagnostics()));
-      about.putAll(Facts.model(classifier.bundle(), classifier.classify(image(classifier), options()).keep(), opening.threads()));
+      about.putAll(Facts.machine(root(), Coppice.diagnostics()));
+      about.putAll(Facts.model(classifier.bundle(), opening.threads()));
+      about.put("keep", classifier.classify(image(classifier), options()).keep().stream().map(String::valueOf).collect(Collectors.joining(",")));
       Files.writeString(report, ReportJson.of(about, outcome));
     }
     Optional<Verdict> verdict = outcome.verdict();
@@ -186,6 +205,10 @@ final class LatencyCommand implements Callable<Integer> {
     Image image = image(classifier);
     RunOptions options = options();
     return () -> classifier.classify(image, options);
+  }
+
+  private static Path root() {
+    return Path.of(System.getProperty(ROOT, "/"));
   }
 
   private RunOptions options() {

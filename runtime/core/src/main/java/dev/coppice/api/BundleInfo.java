@@ -17,10 +17,13 @@ import java.util.Optional;
  * @param grid patches along one edge of the image
  * @param prefixTokens tokens before the patches, such as the class token
  * @param stages reductions in the model; 0 for a model with a fixed cost
+ * @param reducingBlocks the block of each stage, counted from 0; empty if the bundle does not say
  * @param ladder rungs from most to fewest tokens
  * @param defaultRung the rung used when nobody asks for another; empty without a ladder
  * @param accuracyData the photographs that the rungs' top-1 were measured on
  * @param fileBytes size of each file
+ * @param sha256 of the manifest, which has the hash of every file
+ * @param modelSha256 of the graph
  */
 public record BundleInfo(
     String name,
@@ -32,15 +35,19 @@ public record BundleInfo(
     int grid,
     int prefixTokens,
     int stages,
+    List<Integer> reducingBlocks,
     List<Rung> ladder,
     Optional<String> defaultRung,
     Optional<String> accuracyData,
-    Map<String, Long> fileBytes) {
+    Map<String, Long> fileBytes,
+    String sha256,
+    String modelSha256) {
 
   /** Copies the collections. */
   public BundleInfo {
     operators = List.copyOf(operators);
     labels = List.copyOf(labels);
+    reducingBlocks = List.copyOf(reducingBlocks);
     ladder = List.copyOf(ladder);
     fileBytes = Map.copyOf(fileBytes);
   }

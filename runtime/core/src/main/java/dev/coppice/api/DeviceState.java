@@ -1,6 +1,7 @@
 package dev.coppice.api;
 
 import java.util.List;
+import java.util.Objects;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
 
@@ -16,13 +17,20 @@ import java.util.OptionalLong;
  * @param ticks of all processors since the start, in 1/100 s
  * @param busyTicks the part of them that was work
  * @param ownTicks the part of that that this process did
+ * @param availableMib memory that could be had without swapping
+ * @param freeSwapMib swap that is not in use
+ * @param stalled time for which something had to wait
  */
 public record DeviceState(List<Integer> megahertz, List<String> governors, OptionalDouble celsius, OptionalLong throttled, OptionalLong cooling,
-    OptionalLong swapIns, OptionalLong ticks, OptionalLong busyTicks, OptionalLong ownTicks) {
+    OptionalLong swapIns, OptionalLong ticks, OptionalLong busyTicks, OptionalLong ownTicks, OptionalLong availableMib, OptionalLong freeSwapMib, Stalled stalled) {
+
+  /** Microseconds since the start in which some task waited for a processor, for memory, for a disk (the kernel's pressure stall information). */
+  public record Stalled(OptionalLong processor, OptionalLong memory, OptionalLong disk) {}
 
   /** Copies the lists. */
   public DeviceState {
     megahertz = List.copyOf(megahertz);
     governors = List.copyOf(governors);
+    Objects.requireNonNull(stalled, "stalled");
   }
 }

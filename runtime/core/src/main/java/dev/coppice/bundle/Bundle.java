@@ -65,9 +65,11 @@ public record Bundle(BundleInfo info, ModelSpec model, byte[] modelBytes, String
     List<String> labels = labels(files, manifest.model().classes());
     Preprocessing preprocessing = preprocessing(files, manifest.model());
     Map<String, Long> sizes = manifest.files().entrySet().stream().collect(Collectors.toMap(Map.Entry::getKey, e -> e.getValue().bytes()));
+    String modelSha256 = manifest.files().get(manifest.modelFile()).sha256();
     BundleInfo info = new BundleInfo(manifest.name(), manifest.version().toString(), manifest.operators(), manifest.precision(), labels, preprocessing, manifest.grid(),
-        manifest.model().prefixTokens(), manifest.model().kept().size(), manifest.ladder(), manifest.defaultRung(), manifest.accuracyData(), sizes);
-    return new Bundle(info, manifest.model(), files.verified(manifest.modelFile()), manifest.files().get(manifest.modelFile()).sha256(), List.copyOf(golden));
+        manifest.model().prefixTokens(), manifest.model().kept().size(), manifest.reducingBlocks(), manifest.ladder(), manifest.defaultRung(), manifest.accuracyData(), sizes,
+        BundleFiles.sha256(files.document()), modelSha256);
+    return new Bundle(info, manifest.model(), files.verified(manifest.modelFile()), modelSha256, List.copyOf(golden));
   }
 
   /** The same without the graph, which an open model needs no more. */

@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
+import java.util.TreeSet;
 
 /** The content of {@code bundle.json}; docs/reference/bundle.md explains each key. */
 record Manifest(
@@ -21,6 +22,7 @@ record Manifest(
     ModelSpec model,
     int patches,
     int grid,
+    List<Integer> reducingBlocks,
     List<Rung> ladder,
     Optional<String> defaultRung,
     Optional<String> accuracyData,
@@ -65,6 +67,7 @@ record Manifest(
     int patches = (int) keep.integer("patches", 1, MOST_TOKENS);
     int grid = (int) keep.integer("grid", 1, 1024);
     int prefix = (int) keep.integer("prefix", 0, 1024);
+    List<Integer> blocks = keep.has("blocks") ? keep.integers("blocks", 0, 1023) : List.of();
     keep.end();
     Json outputs = json.object("outputs");
     Json logits = outputs.object("logits");
@@ -77,6 +80,8 @@ record Manifest(
     require(file, "input: shape", "[1,3,S,S]", shape, square);
     require(file, "outputs: logits: shape", "[1,classes]", logitsShape, logitsShape.size() == 2 && logitsShape.get(0) == 1);
     require(file, "outputs: kept", stages + " names, one a stage", kept, kept.size() == stages);
+    boolean rising = blocks.isEmpty() || blocks.size() == stages && blocks.equals(List.copyOf(new TreeSet<>(blocks)));
+    require(file, "keep: blocks", stages + " rising numbers, one a stage", blocks, rising);
     require(file, "keep: patches", "grid * grid = " + grid * grid, patches, patches == grid * grid);
     ModelSpec model = new ModelSpec(name, image, shape.stream().mapToLong(i -> i).toArray(), keepName, logitsName, logitsShape.get(1), kept, prefix);
     List<Rung> ladder = new ArrayList<>();
@@ -92,7 +97,7 @@ record Manifest(
     Map<String, FileEntry> files = json.object("files").objectsByKey(Manifest::fileEntry);
     json.end();
     require(file, "files", "an entry for " + modelFile, files.keySet(), files.containsKey(modelFile));
-    return new Manifest(name, version, operators, modelFile, precision, model, patches, grid, List.copyOf(ladder), defaultRung, accuracyData, golden, files);
+    return new Manifest(name, version, operators, modelFile, precision, model, patches, grid, blocks, List.copyOf(ladder), defaultRung, accuracyData, golden, files);
   }
 
   private static void require(String file, String key, String expected, Object found, boolean holds) {

@@ -127,10 +127,10 @@ public final class Checkup {
 
   private void memory(OptionalLong limit) {
     String text = KernelFile.text(root.resolve("proc/meminfo")).orElse("");
-    long available = mib(text, "MemAvailable:");
-    long swap = mib(text, "SwapTotal:");
-    long free = mib(text, "SwapFree:");
-    facts.put("memory", available < 0 ? "unknown" : available + " of " + mib(text, "MemTotal:") + " MiB available");
+    long available = KernelFile.mib(text, "MemAvailable:").orElse(-1);
+    long swap = KernelFile.mib(text, "SwapTotal:").orElse(-1);
+    long free = KernelFile.mib(text, "SwapFree:").orElse(-1);
+    facts.put("memory", available < 0 ? "unknown" : available + " of " + KernelFile.mib(text, "MemTotal:").orElse(-1) + " MiB available");
     facts.put("swap", swap < 0 ? "unknown" : free + " of " + swap + " MiB free");
     facts.put("memory limit", limit.isPresent() ? limit.getAsLong() + " MiB" : "none");
     if (available >= 0 && available < LEAST_MIB) {
@@ -142,11 +142,6 @@ public final class Checkup {
     if (limit.isPresent() && limit.getAsLong() < LEAST_MIB) {
       wrong("container.memory", "The control group allows %d MiB of memory, a small model and its JVM need %d; raise the limit.", limit.getAsLong(), LEAST_MIB);
     }
-  }
-
-  /** -1 if unknown. */
-  private static long mib(String meminfo, String key) {
-    return KernelFile.value(meminfo, key).filter(v -> v.matches("\\d{1,15} kB")).map(v -> Long.parseLong(v.substring(0, v.length() - 3)) >> 10).orElse(-1L);
   }
 
   /** The file of this name that this process has loaded. */

@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
@@ -21,6 +22,7 @@ import java.util.stream.Stream;
 public final class DeviceReader implements AutoCloseable {
 
   private static final Pattern COOLS_PROCESSOR = Pattern.compile("(?i)cpu|processor");
+  private static final Pattern SOME_WAITED = Pattern.compile("(?m)^some .*total=(\\d{1,18})$");
   private static final String THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"; // Raspberry Pi's kernels
 
   private final Path root;
@@ -47,11 +49,11 @@ public final class DeviceReader implements AutoCloseable {
       text("governor", policy.resolve("scaling_governor")).ifPresent(governors::add);
     }
     if (policies.isEmpty()) {
-      unknown.put("clock and governor", "no policy in " + root.resolve("sys/devices/system/cpu/cpufreq"));
+      unknown.put("clock and governor", "no policy in " + shown(root.resolve("sys/devices/system/cpu/cpufreq")));
     }
     double celsius = sensors.celsius();
     if (Double.isNaN(celsius)) {
-      unknown.put("temperature", "no readable zone of the processor in " + root.resolve("sys/class/thermal"));
+      unknown.put("temperature", "no readable zone of the processor in " + shown(root.resolve("sys/class/thermal")));
     }
     OptionalLong highest = OptionalLong.empty();
     for (Path device : cooling) {
@@ -60,10 +62,13 @@ public final class DeviceReader implements AutoCloseable {
     }
     OptionalLong swapIns = text("swap", root.resolve("proc/vmstat")).flatMap(t -> t.lines().filter(line -> line.startsWith("pswpin ")).findFirst())
         .map(line -> whole(line.substring(7), 10)).orElse(OptionalLong.empty());
+    Optional<String> memory = text("memory", root.resolve("proc/meminfo"));
     List<Long> ticks = text("load", root.resolve("proc/stat")).map(DeviceReader::ticks).orElse(List.of());
     return new DeviceState(megahertz, governors, Double.isNaN(celsius) ? OptionalDouble.empty() : OptionalDouble.of(celsius),
         number("throttle bits", root.resolve(THROTTLED), 16), highest, swapIns, sum(ticks, false), sum(ticks, true),
-        text("load of this process", root.resolve("proc/self/stat")).map(DeviceReader::ownTicks).orElse(OptionalLong.empty()));
+        text("load of this process", root.resolve("proc/self/stat")).map(DeviceReader::ownTicks).orElse(OptionalLong.empty()),
+        memory.map(text -> KernelFile.mib(text, "MemAvailable:")).orElse(OptionalLong.empty()), memory.map(text -> KernelFile.mib(text, "SwapFree:")).orElse(OptionalLong.empty()),
+        new DeviceState.Stalled(stalled("processor", "cpu"), stalled("memory", "memory"), stalled("disk", "io")));
   }
 
   /** What was not told so far, and why. */
@@ -87,6 +92,11 @@ public final class DeviceReader implements AutoCloseable {
     return fields.length < 13 ? OptionalLong.empty() : OptionalLong.of(Long.parseLong(fields[11]) + Long.parseLong(fields[12]));
   }
 
+  private OptionalLong stalled(String what, String resource) {
+    Optional<Matcher> line = text("pressure of " + what, root.resolve("proc/pressure").resolve(resource)).map(SOME_WAITED::matcher);
+    return line.filter(Matcher::find).map(found -> OptionalLong.of(Long.parseLong(found.group(1)))).orElse(OptionalLong.empty());
+  }
+
   private OptionalLong number(String what, Path file, int radix) {
     return text(what, file).map(text -> whole(text, radix)).orElse(OptionalLong.empty());
   }
@@ -104,13 +114,18 @@ public final class DeviceReader implements AutoCloseable {
     try {
       return Optional.of(new String(Files.readAllBytes(file), StandardCharsets.ISO_8859_1).strip());
     } catch (NoSuchFileException e) {
-      unknown.put(what, "no " + file);
+      unknown.put(what, "no " + shown(file));
     } catch (AccessDeniedException e) {
-      unknown.put(what, "no permission to read " + file);
+      unknown.put(what, "no permission to read " + shown(file));
     } catch (IOException e) {
-      unknown.put(what, file + " cannot be read");
+      unknown.put(what, shown(file) + " cannot be read");
     }
     return Optional.empty();
+  }
+
+  /** As the board has it, wherever its files are. */
+  private String shown(Path file) {
+    return "/" + root.relativize(file);
   }
 
   @Override

@@ -4,6 +4,8 @@ package dev.coppice.latency;
 public enum Doubt {
   /** The firmware or the kernel held the processor back: a new throttle bit of a Raspberry Pi, or a raised cooling state. */
   THROTTLING,
+  /** The processor was still too hot to begin with after the longest time to cool down. */
+  HEAT,
   /** The clock was below 95 % of that at the start for more than 1 % of the readings. */
   CLOCK,
   /** Another frequency governor than at the start. */

@@ -4,12 +4,14 @@ import dev.coppice.api.BundleInfo;
 import dev.coppice.api.Diagnostics;
 import dev.coppice.device.Board;
 import dev.coppice.device.BoardProfile;
+import dev.coppice.device.Machine;
 import java.lang.management.GarbageCollectorMXBean;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.stream.Collectors;
 
 /** What a time depends on, for reports. Nothing in it names a person, a host or a folder. */
@@ -35,6 +37,11 @@ public final class Facts {
     facts.put("board", board(root));
     facts.put("machine", Board.probe(root).description());
     facts.put("processors", String.valueOf(Runtime.getRuntime().availableProcessors()));
+    Machine machine = Machine.probe(root);
+    facts.put("clock_range_mhz", machine.clocks().isEmpty() ? UNKNOWN : String.join(" ", machine.clocks()));
+    facts.put("memory_mib", text(machine.memoryMib()));
+    facts.put("swap_mib", text(machine.swapMib()));
+    facts.put("power_mode", machine.powerMode().orElse(UNKNOWN));
     for (String key : List.of("platform", "glibc", "java")) {
       facts.put(key, found.facts().getOrDefault(key, UNKNOWN));
     }
@@ -42,17 +49,23 @@ public final class Facts {
     facts.put("jvm_flags", ManagementFactory.getRuntimeMXBean().getInputArguments().stream().filter(flag -> flag.matches("-X[A-Za-z0-9:+=%.-]*")).collect(Collectors.joining(" ")));
     facts.put("collectors", ManagementFactory.getGarbageCollectorMXBeans().stream().map(GarbageCollectorMXBean::getName).collect(Collectors.joining(", ")));
     facts.put("onnxruntime", found.facts().getOrDefault("onnx runtime", UNKNOWN));
+    facts.put("library_sha256", found.facts().getOrDefault("operators sha256", UNKNOWN));
     facts.put("isa", found.facts().getOrDefault("isa", UNKNOWN));
     return facts;
   }
 
   /** The model and how it is run. */
-  public static Map<String, String> model(BundleInfo bundle, List<Integer> keep, int threads) {
+  public static Map<String, String> model(BundleInfo bundle, int threads) {
     Map<String, String> facts = new LinkedHashMap<>();
     facts.put("bundle", bundle.name() + " " + bundle.version());
+    facts.put("bundle_sha256", bundle.sha256());
+    facts.put("model_sha256", bundle.modelSha256());
     facts.put("precision", bundle.precision());
-    facts.put("keep", keep.stream().map(String::valueOf).collect(Collectors.joining(",")));
     facts.put("threads", String.valueOf(threads));
     return facts;
+  }
+
+  private static String text(OptionalLong value) {
+    return value.isPresent() ? String.valueOf(value.getAsLong()) : UNKNOWN;
   }
 }

@@ -1,5 +1,6 @@
 package dev.coppice.latency;
 
+import com.sun.management.ThreadMXBean;
 import java.lang.management.CompilationMXBean;
 import java.lang.management.GarbageCollectorMXBean;
 import java.lang.management.ManagementFactory;
@@ -19,6 +20,9 @@ interface Host {
 
   /** Milliseconds that the JVM has spent compiling; 0 if it does not tell. */
   long compilationMillis();
+
+  /** Bytes that this thread has allocated; 0 if the JVM does not tell. */
+  long allocatedBytes();
 
   /** Garbage collections so far. */
   long collections();
@@ -45,6 +49,11 @@ interface Host {
     public long compilationMillis() {
       CompilationMXBean compiler = ManagementFactory.getCompilationMXBean();
       return compiler == null || !compiler.isCompilationTimeMonitoringSupported() ? 0 : compiler.getTotalCompilationTime();
+    }
+
+    @Override
+    public long allocatedBytes() {
+      return ManagementFactory.getThreadMXBean() instanceof ThreadMXBean threads && threads.isThreadAllocatedMemorySupported() ? threads.getCurrentThreadAllocatedBytes() : 0;
     }
 
     @Override

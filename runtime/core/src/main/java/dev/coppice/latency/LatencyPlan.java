@@ -21,16 +21,17 @@ import java.util.Set;
  * @param minDuration of the samples, without the warm-up
  * @param maxDuration no shorter than {@code minDuration}, at most a day
  * @param warmUp longest time to become steady; at least 50 runs are made in any case
+ * @param coolDown longest time to wait before the warm-up until the processor is cool enough; 0 to wait for nothing
  * @param capacity most samples, 1..10,000,000; eight bytes each are reserved
  * @param seed of the random arrivals
  * @param allowed doubts that do not make the result invalid
  */
 public record LatencyPlan(Scenario scenario, double rate, double percentile, double confidence, Optional<Duration> limit, Duration minDuration,
-    Duration maxDuration, Duration warmUp, int capacity, long seed, Set<Doubt> allowed) {
+    Duration maxDuration, Duration warmUp, Duration coolDown, int capacity, long seed, Set<Doubt> allowed) {
 
   private static final Duration LONGEST = Duration.ofDays(1);
   private static final LatencyPlan DEFAULTS = new LatencyPlan(Scenario.SINGLE_STREAM, 0, 99, 0.99, Optional.empty(), Duration.ofSeconds(60),
-      Duration.ofSeconds(60), Duration.ofSeconds(60), 1_000_000, 1, Set.of());
+      Duration.ofSeconds(60), Duration.ofSeconds(60), Duration.ofMinutes(5), 1_000_000, 1, Set.of());
 
   /** Checks that the plan can be carried out. */
   public LatencyPlan {
@@ -40,6 +41,9 @@ public record LatencyPlan(Scenario scenario, double rate, double percentile, dou
     requireDuration("minDuration", minDuration);
     requireDuration("maxDuration", maxDuration);
     requireDuration("warmUp", warmUp);
+    if (coolDown.isNegative() || coolDown.compareTo(LONGEST) > 0) {
+      throw new IllegalArgumentException("coolDown must be at least 0 and at most a day: " + coolDown);
+    }
     if (minDuration.compareTo(maxDuration) > 0) {
       throw new IllegalArgumentException("minDuration must be at most maxDuration: " + seconds(minDuration) + " above " + seconds(maxDuration));
     }
@@ -61,39 +65,44 @@ public record LatencyPlan(Scenario scenario, double rate, double percentile, dou
     }
   }
 
-  /** Single stream, p99 with 99 % confidence, no limit, 60 seconds after at most 60 of warming up, a million samples. */
+  /** Single stream, p99 with 99 % confidence, no limit, 60 seconds after at most 5 minutes of cooling down and 60 seconds of warming up, a million samples. */
   public static LatencyPlan defaults() {
     return DEFAULTS;
   }
 
   /** The same in another scenario; {@code newRate} is 0 unless that is {@link Scenario#SERVER}. */
   public LatencyPlan withScenario(Scenario newScenario, double newRate) {
-    return new LatencyPlan(newScenario, newRate, percentile, confidence, limit, minDuration, maxDuration, warmUp, capacity, seed, allowed);
+    return new LatencyPlan(newScenario, newRate, percentile, confidence, limit, minDuration, maxDuration, warmUp, coolDown, capacity, seed, allowed);
   }
 
   /** The same with a limit of this percentile, with this confidence. */
   public LatencyPlan withLimit(double newPercentile, Optional<Duration> newLimit, double newConfidence) {
-    return new LatencyPlan(scenario, rate, newPercentile, newConfidence, newLimit, minDuration, maxDuration, warmUp, capacity, seed, allowed);
+    return new LatencyPlan(scenario, rate, newPercentile, newConfidence, newLimit, minDuration, maxDuration, warmUp, coolDown, capacity, seed, allowed);
   }
 
   /** The same for other durations. */
   public LatencyPlan withDurations(Duration newWarmUp, Duration newMin, Duration newMax) {
-    return new LatencyPlan(scenario, rate, percentile, confidence, limit, newMin, newMax, newWarmUp, capacity, seed, allowed);
+    return new LatencyPlan(scenario, rate, percentile, confidence, limit, newMin, newMax, newWarmUp, coolDown, capacity, seed, allowed);
+  }
+
+  /** The same with another longest wait for a cool processor. */
+  public LatencyPlan withCoolDown(Duration newCoolDown) {
+    return new LatencyPlan(scenario, rate, percentile, confidence, limit, minDuration, maxDuration, warmUp, newCoolDown, capacity, seed, allowed);
   }
 
   /** The same with room for other numbers of samples. */
   public LatencyPlan withCapacity(int newCapacity) {
-    return new LatencyPlan(scenario, rate, percentile, confidence, limit, minDuration, maxDuration, warmUp, newCapacity, seed, allowed);
+    return new LatencyPlan(scenario, rate, percentile, confidence, limit, minDuration, maxDuration, warmUp, coolDown, newCapacity, seed, allowed);
   }
 
   /** The same with other arrivals. */
   public LatencyPlan withSeed(long newSeed) {
-    return new LatencyPlan(scenario, rate, percentile, confidence, limit, minDuration, maxDuration, warmUp, capacity, newSeed, allowed);
+    return new LatencyPlan(scenario, rate, percentile, confidence, limit, minDuration, maxDuration, warmUp, coolDown, capacity, newSeed, allowed);
   }
 
   /** The same where these doubts do not make the result invalid. */
   public LatencyPlan withAllowed(Set<Doubt> newAllowed) {
-    return new LatencyPlan(scenario, rate, percentile, confidence, limit, minDuration, maxDuration, warmUp, capacity, seed, newAllowed);
+    return new LatencyPlan(scenario, rate, percentile, confidence, limit, minDuration, maxDuration, warmUp, coolDown, capacity, seed, newAllowed);
   }
 
   /** The bound that holds at every look at once with the plan's confidence. */

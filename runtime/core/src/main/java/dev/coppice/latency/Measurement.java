@@ -9,6 +9,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.function.LongConsumer;
+import java.util.function.Supplier;
 
 /**
  * Runs a task by a plan and keeps every time.
@@ -45,7 +46,7 @@ public final class Measurement {
   private long busy;
   private long end; // of the last sample
 
-  private Measurement(LatencyPlan plan, Path root, Host host, LongConsumer progress) {
+  Measurement(LatencyPlan plan, Path root, Host host, LongConsumer progress) {
     this.plan = plan;
     this.root = root;
     this.host = host;
@@ -53,14 +54,9 @@ public final class Measurement {
     this.nanos = new long[Math.max(plan.capacity(), 2 * WINDOW_RUNS)];
   }
 
-  /** Measures on this machine; {@code progress} hears the samples so far about twice a second. */
-  public static Outcome run(LatencyPlan plan, Task task, LongConsumer progress) throws Exception {
-    return run(plan, task, Path.of("/"), Host.SYSTEM, progress);
-  }
-
-  /** Measures with the kernel's files below {@code root}, which is {@code /} on a real board. */
-  public static Outcome run(LatencyPlan plan, Task task, Path root) throws Exception {
-    return run(plan, task, root, Host.SYSTEM, samples -> { });
+  /** Measures with the kernel's files below {@code root}, which is {@code /} on a real board; {@code progress} hears the samples so far about twice a second. */
+  public static Outcome run(LatencyPlan plan, Task task, Path root, LongConsumer progress) throws Exception {
+    return run(plan, task, root, Host.SYSTEM, progress);
   }
 
   static Outcome run(LatencyPlan plan, Task task, Path root, Host host, LongConsumer progress) throws Exception {
@@ -69,6 +65,9 @@ public final class Measurement {
   }
 
   private Outcome measure(Task task) throws Exception {
+    CoolDown coolDown = new CoolDown(host, root);
+    coolDown.await(plan.coolDown()).ifPresent(findings::add);
+    OwnCost ownCost = OwnCost.measure(host);
     boolean steady = warmUp(task);
     if (!steady) {
       findings.add(new Finding(Doubt.UNSTEADY, "the first " + Durations.text(plan.warmUp().toNanos()) + " (" + warmUpRuns
@@ -78,17 +77,19 @@ public final class Measurement {
       readings.add(reader.read());
       long collections = host.collections();
       long start = host.nanos();
-      nextReading = start + BETWEEN_READINGS;
-      Optional<Verdict> verdict = sample(task, reader, start);
+      Optional<Verdict> verdict = sample(task, reader::read, start);
       long elapsed = end - start - paused;
       readings.add(reader.read());
       findings.addAll(Validity.findings(readings, host.collections() - collections, count));
       boolean invalid = findings.stream().anyMatch(finding -> !plan.allowed().contains(finding.doubt()));
-      return new Outcome(plan, new Samples(nanos, count), elapsed, busy, warmUpRuns, invalid ? Optional.of(Verdict.INVALID) : verdict, findings, readings, reader.unknown());
+      return new Outcome(plan, new Samples(nanos, count), elapsed, busy, coolDown.waited(), warmUpRuns, invalid ? Optional.of(Verdict.INVALID) : verdict, findings, readings, ownCost,
+          reader.unknown());
     }
   }
 
-  private Optional<Verdict> sample(Task task, DeviceReader reader, long start) throws Exception {
+  /** Fills the samples from this moment on. */
+  Optional<Verdict> sample(Task task, Supplier<DeviceState> sensors, long start) throws Exception {
+    nextReading = start + BETWEEN_READINGS;
     List<Long> looks = plan.looks();
     SplittableRandom random = new SplittableRandom(plan.seed());
     boolean server = plan.scenario() == Scenario.SERVER;
@@ -112,7 +113,7 @@ public final class Measurement {
       busy += end;
       nanos[count++] = end - begin;
       if (end >= nextReading) {
-        readings.add(reader.read());
+        readings.add(sensors.get());
         progress.accept(count);
         nextReading = end + BETWEEN_READINGS;
         paused += host.nanos() - end;

@@ -1,11 +1,14 @@
 package dev.coppice.latency;
 
 import dev.coppice.api.DeviceState;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.TreeMap;
 
 /**
  * What a measurement found.
@@ -14,20 +17,30 @@ import java.util.OptionalLong;
  * @param samples every time
  * @param elapsedNanos from the first sample to the last, without what the measurement itself took
  * @param busyNanos the part of them in which the task ran
+ * @param coolDownNanos for which it waited before the warm-up
  * @param warmUpRuns before the first sample
  * @param verdict empty without a limit, unless it is {@link Verdict#INVALID}
  * @param findings what speaks against the samples, allowed by the plan or not
  * @param readings states of the board, the first from before the first sample, the last from after the last
+ * @param ownCost what measuring a sample costs by itself
  * @param unknown what the board does not tell, and why
  */
-public record Outcome(LatencyPlan plan, Samples samples, long elapsedNanos, long busyNanos, int warmUpRuns, Optional<Verdict> verdict,
-    List<Finding> findings, List<DeviceState> readings, Map<String, String> unknown) {
+public record Outcome(LatencyPlan plan, Samples samples, long elapsedNanos, long busyNanos, long coolDownNanos, int warmUpRuns, Optional<Verdict> verdict,
+    List<Finding> findings, List<DeviceState> readings, OwnCost ownCost, Map<String, String> unknown) {
 
   /** Copies the collections. */
   public Outcome {
     findings = List.copyOf(findings);
     readings = List.copyOf(readings);
-    unknown = Map.copyOf(unknown);
+    unknown = Collections.unmodifiableMap(new TreeMap<>(unknown)); // in an order that people can read
+  }
+
+  /** The same with something else to know, which makes it invalid unless the plan allows that. */
+  public Outcome with(Finding finding) {
+    List<Finding> all = new ArrayList<>(findings);
+    all.add(finding);
+    Optional<Verdict> judged = plan.allowed().contains(finding.doubt()) ? verdict : Optional.of(Verdict.INVALID);
+    return new Outcome(plan, samples, elapsedNanos, busyNanos, coolDownNanos, warmUpRuns, judged, all, readings, ownCost, unknown);
   }
 
   /** Runs a second. */

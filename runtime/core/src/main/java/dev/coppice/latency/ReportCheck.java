@@ -15,12 +15,12 @@ import java.util.regex.Pattern;
 public final class ReportCheck {
 
   private static final JsonFactory FACTORY = JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
-  private static final Pattern TEXTS = Pattern.compile("about\\.(date|board|machine|processors|platform|glibc|java|jvm_flags|collectors|onnxruntime|isa|bundle|precision|keep|threads)"
+  private static final Pattern TEXTS = Pattern.compile("about\\.(date|board|machine|processors|clock_range_mhz|memory_mib|swap_mib|power_mode|platform|glibc|java|jvm_flags|collectors|onnxruntime|library_sha256|isa|bundle|bundle_sha256|model_sha256|precision|keep|threads)"
       + "|plan\\.(scenario|meaning)|result\\.(verdict|sentence)|device\\.governors|device\\.unknown\\.[a-z ]+|findings\\.\\d+\\.(doubt|sentence)");
   private static final Pattern NUMBERS = Pattern.compile("format|plan\\.(rate|percentile|confidence|limit_nanos|looks|seed)"
-      + "|result\\.(samples|independent_samples|autocorrelation|warm_up_runs|elapsed_nanos|runs_per_second|(mean|p50|p90|p99|max|percentile|lower|upper)_nanos)"
-      + "|device\\.(readings|throttled_first|throttled_last|cooling_last|(celsius|slowest_megahertz|fastest_megahertz)\\.[0-3])|histogram\\.\\d+\\.[01]");
-  private static final List<String> REQUIRED = List.of("format", "about.date", "about.board", "about.machine", "about.java", "about.onnxruntime", "about.isa", "plan.scenario", "plan.rate",
+      + "|result\\.(samples|independent_samples|autocorrelation|cool_down_nanos|own_nanos_per_sample|own_bytes_per_sample|warm_up_runs|elapsed_nanos|runs_per_second|(mean|p50|p90|p99|max|percentile|lower|upper)_nanos)"
+      + "|device\\.(readings|throttled_first|throttled_last|cooling_last|swapped_in_pages|stalled_(processor|memory|disk)_micros|other_load|(celsius|available_mib|free_swap_mib|slowest_megahertz|fastest_megahertz)\\.[0-3])|histogram\\.\\d+\\.[01]");
+  private static final List<String> REQUIRED = List.of("format", "about.date", "about.board", "about.machine", "about.memory_mib", "about.swap_mib", "about.power_mode", "about.java", "about.onnxruntime", "about.library_sha256", "about.isa", "plan.scenario", "plan.rate",
       "plan.percentile", "plan.confidence", "plan.looks", "result.sentence", "result.samples", "result.independent_samples", "result.elapsed_nanos", "result.p50_nanos", "result.p90_nanos",
       "result.p99_nanos", "result.max_nanos", "device.readings", "histogram.0.0");
   private static final double BIN = 1.01;

@@ -71,6 +71,9 @@ public final class ReportJson {
     json.writeNumberField("samples", samples.count());
     json.writeNumberField("independent_samples", samples.effectiveCount(bound.percentile()));
     json.writeNumberField("autocorrelation", samples.autocorrelation(bound.percentile()));
+    json.writeNumberField("cool_down_nanos", outcome.coolDownNanos());
+    json.writeNumberField("own_nanos_per_sample", outcome.ownCost().nanos());
+    json.writeNumberField("own_bytes_per_sample", outcome.ownCost().bytes());
     json.writeNumberField("warm_up_runs", outcome.warmUpRuns());
     json.writeNumberField("elapsed_nanos", outcome.elapsedNanos());
     json.writeNumberField("runs_per_second", outcome.throughput());
@@ -98,7 +101,16 @@ public final class ReportJson {
     number(json, "throttled_first", first.throttled());
     number(json, "throttled_last", last.throttled());
     number(json, "cooling_last", last.cooling());
-    texts(json, "unknown", new TreeMap<>(outcome.unknown()));
+    series(json, "available_mib", states, state -> state.availableMib().orElse(-1));
+    series(json, "free_swap_mib", states, state -> state.freeSwapMib().orElse(-1));
+    number(json, "swapped_in_pages", Validity.difference(first, last, DeviceState::swapIns));
+    number(json, "stalled_processor_micros", Validity.difference(first, last, state -> state.stalled().processor()));
+    number(json, "stalled_memory_micros", Validity.difference(first, last, state -> state.stalled().memory()));
+    number(json, "stalled_disk_micros", Validity.difference(first, last, state -> state.stalled().disk()));
+    if (Validity.others(first, last).isPresent()) {
+      json.writeNumberField("other_load", Validity.others(first, last).getAsDouble());
+    }
+    texts(json, "unknown", outcome.unknown());
     json.writeEndObject();
   }
 

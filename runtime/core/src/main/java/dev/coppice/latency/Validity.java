@@ -3,6 +3,7 @@ package dev.coppice.latency;
 import dev.coppice.api.DeviceState;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.function.Function;
 
@@ -37,12 +38,11 @@ final class Validity {
     }
     readings.stream().filter(state -> !state.governors().equals(first.governors())).findFirst().ifPresent(state -> found.add(new Finding(Doubt.GOVERNOR,
         "the frequency governor changed from " + first.governors() + " to " + state.governors() + ": leave it alone while a test runs.")));
-    if (difference(first, last, DeviceState::swapIns) > 0) {
-      found.add(new Finding(Doubt.SWAP, difference(first, last, DeviceState::swapIns) + " pages came back from swap: free some memory."));
+    long swapIns = difference(first, last, DeviceState::swapIns).orElse(0);
+    if (swapIns > 0) {
+      found.add(new Finding(Doubt.SWAP, swapIns + " pages came back from swap: free some memory."));
     }
-    long ticks = difference(first, last, DeviceState::ticks);
-    double others = ticks < LEAST_TICKS || first.ownTicks().isEmpty() || last.ownTicks().isEmpty() ? 0
-        : (difference(first, last, DeviceState::busyTicks) - difference(first, last, DeviceState::ownTicks)) / (double) ticks;
+    double others = others(first, last).orElse(0);
     if (others > OTHERS) {
       found.add(new Finding(Doubt.LOAD, "other processes took " + Math.round(100 * others) + " % of the processors, expected at most 5 %: stop them."));
     }
@@ -50,6 +50,14 @@ final class Validity {
       found.add(new Finding(Doubt.GARBAGE, "the garbage collector ran " + collections + " times in " + samples + " samples, expected at most 1 %: allocate less in a run, or give the JVM more memory."));
     }
     return found;
+  }
+
+  /** The share of the processors that other processes took; empty if it is not known, or the time too short to tell. */
+  static OptionalDouble others(DeviceState first, DeviceState last) {
+    long ticks = difference(first, last, DeviceState::ticks).orElse(0);
+    OptionalLong busy = difference(first, last, DeviceState::busyTicks);
+    OptionalLong own = difference(first, last, DeviceState::ownTicks);
+    return ticks < LEAST_TICKS || busy.isEmpty() || own.isEmpty() ? OptionalDouble.empty() : OptionalDouble.of((busy.getAsLong() - own.getAsLong()) / (double) ticks);
   }
 
   private static boolean slower(DeviceState first, DeviceState now) {
@@ -61,9 +69,10 @@ final class Validity {
     return false;
   }
 
-  private static long difference(DeviceState first, DeviceState last, Function<DeviceState, OptionalLong> value) {
+  /** How much a count grew; empty where it is not known. */
+  static OptionalLong difference(DeviceState first, DeviceState last, Function<DeviceState, OptionalLong> value) {
     OptionalLong from = value.apply(first);
     OptionalLong to = value.apply(last);
-    return from.isPresent() && to.isPresent() ? to.getAsLong() - from.getAsLong() : 0;
+    return from.isPresent() && to.isPresent() ? OptionalLong.of(to.getAsLong() - from.getAsLong()) : OptionalLong.empty();
   }
 }

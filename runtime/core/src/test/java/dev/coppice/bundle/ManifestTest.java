@@ -101,6 +101,8 @@ final class ManifestTest {
     "'shape':[1,10] | 'shape':[10] | outputs: logits: shape: expected [1,classes], found [10]",
     "'kept':['kept_0','kept_1'] | 'kept':['kept_0'] | outputs: kept: expected 2 names, one a stage, found [kept_0]",
     "'patches':100 | 'patches':99 | keep: patches: expected grid * grid = 100, found 99",
+    "'blocks':[2,4] | 'blocks':[2] | keep: blocks: expected 2 rising numbers, one a stage, found [2]",
+    "'blocks':[2,4] | 'blocks':[4,2] | keep: blocks: expected 2 rising numbers, one a stage, found [4, 2]",
     "'default':'medium' | 'default':'middle' | default: expected the name of a rung, found middle",
     "'default':'medium', | `` | default: expected the name of a rung, found nothing",
   })

@@ -13,11 +13,15 @@ record FakeBoard(Path root) {
     FakeBoard board = new FakeBoard(root);
     board.clock(2_400_000);
     board.governor("performance");
-    board.write("sys/class/thermal/thermal_zone0/type", "cpu-thermal\n");
-    board.write("sys/class/thermal/thermal_zone0/temp", "47750\n");
+    board.write("proc/device-tree/compatible", "raspberrypi,5-model-b\0brcm,bcm2712\0");
+    board.temperature(47_750);
     board.throttled("0");
     board.write("proc/vmstat", "nr_free_pages 1000\npswpin 12\npswpout 7\n");
     board.processors(10_000, 90_000, 500);
+    board.write("proc/meminfo", "MemTotal: 8132124 kB\nMemAvailable: 7340032 kB\nSwapTotal: 524272 kB\nSwapFree: 524272 kB\n");
+    for (String resource : new String[] {"cpu", "memory", "io"}) {
+      board.stalled(resource, 1000);
+    }
     return board;
   }
 
@@ -32,6 +36,15 @@ record FakeBoard(Path root) {
 
   void throttled(String bits) {
     write("sys/devices/platform/soc/soc:firmware/get_throttled", bits + "\n");
+  }
+
+  void temperature(int thousandths) {
+    write("sys/class/thermal/thermal_zone0/type", "cpu-thermal\n");
+    write("sys/class/thermal/thermal_zone0/temp", thousandths + "\n");
+  }
+
+  void stalled(String resource, long micros) {
+    write("proc/pressure/" + resource, "some avg10=0.00 avg60=0.00 avg300=0.00 total=" + micros + "\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n");
   }
 
   void cooling(int state) {

@@ -31,12 +31,18 @@ final class ReportTest {
 
   @BeforeAll
   static void measure() throws Exception {
-    FakeBoard.cool(root);
+    FakeBoard board = FakeBoard.cool(root);
     SimulatedHost host = new SimulatedHost();
+    int[] run = {0};
     SplittableRandom random = new SplittableRandom(1);
     LatencyPlan plan = LatencyPlan.defaults().withCapacity(10_000).withLimit(99, Optional.of(Duration.ofMillis(40)), 0.99);
-    Outcome outcome = Measurement.run(plan, () -> host.work(10_000_000 + random.nextInt(1_000_000)), root, host, samples -> { });
-    Map<String, String> facts = Map.of("java", "17.0.15 (Debian)", "platform", "Linux 6.12, aarch64", "onnx runtime", "1.29.0", "isa", "neon", "operators", "/home/me/libcoppice_ops.so");
+    Outcome outcome = Measurement.run(plan, () -> {
+      host.work(10_000_000 + random.nextInt(1_000_000));
+      if (++run[0] == 3000) {
+        board.stalled("io", 1500);
+      }
+    }, root, host, samples -> { });
+    Map<String, String> facts = Map.of("java", "17.0.15 (Debian)", "platform", "Linux 6.12, aarch64", "onnx runtime", "1.29.0", "isa", "neon", "operators sha256", "0a1b", "operators", "/home/me/libcoppice_ops.so");
     Diagnostics machine = new Diagnostics(facts, List.of());
     Map<String, String> about = new LinkedHashMap<>(Map.of("date", "2026-11-21"));
     about.putAll(Facts.machine(PI_5, machine));
@@ -46,6 +52,8 @@ final class ReportTest {
   @Test
   void shouldFindNothingWrongWithAReport() throws IOException {
     assertThat(ReportCheck.faults(report)).isEmpty();
+    assertThat(report).contains("\"power_mode\" : \"unknown\"", "\"available_mib\" : [ 7168.0, 7168.0, 7168.0, 7168.0 ]", "\"stalled_disk_micros\" : 500", "\"own_bytes_per_sample\" : 0.0",
+        "\"cool_down_nanos\" : 0", "\"library_sha256\" : \"0a1b\"");
     assertThat(report).contains("\"board\" : \"raspberry-pi-5\"", "\"glibc\" : \"unknown\"", "\"celsius\" : [ 47.75, 47.75, 47.75, 47.75 ]", "\"verdict\" : \"PASS\"", "\"limit_nanos\" : 40000000");
   }
 

@@ -1,7 +1,7 @@
 package dev.coppice.latency;
 
 /** Time that passes only when a task says so: minutes take milliseconds, and every number is foreseen. */
-final class SimulatedHost implements Host {
+class SimulatedHost implements Host {
 
   long now = 1_000_000_000_000L;
   long compilationMillis;
@@ -25,6 +25,11 @@ final class SimulatedHost implements Host {
   @Override
   public long compilationMillis() {
     return compilationMillis;
+  }
+
+  @Override
+  public long allocatedBytes() {
+    return 0;
   }
 
   @Override

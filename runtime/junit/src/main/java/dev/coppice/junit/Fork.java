@@ -1,12 +1,10 @@
 package dev.coppice.junit;
 
 import dev.coppice.api.OpenOptions;
-import dev.coppice.latency.Finding;
 import dev.coppice.latency.LatencyPlan;
 import dev.coppice.latency.Outcome;
 import dev.coppice.latency.Verdict;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.extension.AfterTestExecutionCallback;
@@ -55,7 +53,7 @@ record Fork(int number, Forks forks, LatencyPlan plan, Optional<Path> bundle, Op
   }
 
   private void judge(ExtensionContext context, LatencyProbe probe, Outcome measured) throws Exception {
-    Outcome outcome = forks.add(measured.samples().percentile(plan.percentile())).map(finding -> with(measured, finding)).orElse(measured);
+    Outcome outcome = forks.add(measured.samples().percentile(plan.percentile())).map(measured::with).orElse(measured);
     Reports.publish(context, root, probe, outcome);
     Verdict verdict = outcome.verdict().orElseThrow();
     if (verdict == Verdict.FAIL || verdict != Verdict.PASS && strict) {
@@ -64,12 +62,5 @@ record Fork(int number, Forks forks, LatencyPlan plan, Optional<Path> bundle, Op
     if (verdict != Verdict.PASS) {
       throw new TestAbortedException(outcome.sentence());
     }
-  }
-
-  private static Outcome with(Outcome outcome, Finding finding) {
-    List<Finding> findings = new ArrayList<>(outcome.findings());
-    findings.add(finding);
-    Optional<Verdict> verdict = outcome.plan().allowed().contains(finding.doubt()) ? outcome.verdict() : Optional.of(Verdict.INVALID);
-    return new Outcome(outcome.plan(), outcome.samples(), outcome.elapsedNanos(), outcome.busyNanos(), outcome.warmUpRuns(), verdict, findings, outcome.readings(), outcome.unknown());
   }
 }

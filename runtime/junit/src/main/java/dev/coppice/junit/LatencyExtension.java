@@ -65,8 +65,14 @@ final class LatencyExtension implements TestTemplateInvocationContextProvider, E
     Duration limit = Durations.parse("limit", test.limit());
     // Durations first: a limit is checked against the samples that fit into them.
     return LatencyPlan.defaults()
-        .withDurations(Durations.parse("warmUp", test.warmUp()), Durations.parse("minDuration", test.minDuration()), Durations.parse("maxDuration", test.maxDuration()))
+        .withDurations(Durations.parse("warmUp", test.warmUp()), duration("minDuration", test.minDuration(), test.preset().minDuration()),
+            duration("maxDuration", test.maxDuration(), test.preset().maxDuration()))
+        .withCoolDown(Durations.parse("coolDown", test.coolDown()))
         .withScenario(test.scenario(), test.rate()).withSeed(test.seed()).withAllowed(Set.of(test.allow())).withLimit(test.percentile(), Optional.of(limit), test.confidence());
+  }
+
+  private static Duration duration(String name, String text, Duration preset) {
+    return text.isEmpty() ? preset : Durations.parse(name, text);
   }
 
   /** Why this is not a board of the test. */

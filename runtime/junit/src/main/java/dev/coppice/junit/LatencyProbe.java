@@ -58,7 +58,7 @@ public final class LatencyProbe implements AutoCloseable {
       throw new IllegalStateException("A latency test measures once: make a second @LatencyTest for what else is to be timed.");
     }
     measured = true;
-    Outcome outcome = Measurement.run(plan, task, root);
+    Outcome outcome = Measurement.run(plan, task, root, samples -> { });
     judge.judge(this, outcome);
     return outcome;
   }

@@ -1,6 +1,7 @@
 package dev.coppice.junit;
 
 import dev.coppice.latency.Doubt;
+import dev.coppice.latency.Preset;
 import dev.coppice.latency.Scenario;
 import java.lang.annotation.Documented;
 import java.lang.annotation.ElementType;
@@ -61,11 +62,17 @@ public @interface LatencyTest {
   /** Boards that the limit is meant for, by the names in {@code docs/reference/boards.md}; empty for any machine. */
   String[] devices() default {};
 
-  /** Least time of measuring. */
-  String minDuration() default "60 s";
+  /** How long to measure, where {@link #minDuration()} and {@link #maxDuration()} do not say. */
+  Preset preset() default Preset.STANDARD;
 
-  /** Longest time of measuring, as long as there is no verdict. */
-  String maxDuration() default "600 s";
+  /** Least time of measuring, with its unit; empty for the preset's. */
+  String minDuration() default "";
+
+  /** Longest time of measuring, as long as there is no verdict; empty for the preset's. */
+  String maxDuration() default "";
+
+  /** Longest time to wait, before the warm-up, until the processor is 10 K below the point where its clock is lowered. */
+  String coolDown() default "5 min";
 
   /** Longest time of warming up. */
   String warmUp() default "60 s";

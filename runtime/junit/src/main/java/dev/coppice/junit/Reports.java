@@ -30,15 +30,12 @@ final class Reports {
     Map<String, String> about = new LinkedHashMap<>();
     about.put("date", LocalDate.now(ZoneOffset.UTC).toString());
     about.putAll(Facts.machine(root, Coppice.diagnostics()));
-    probe.opened().ifPresent(classifier -> {
-      about.put("bundle", classifier.bundle().name() + " " + classifier.bundle().version());
-      about.put("precision", classifier.bundle().precision());
-      about.put("threads", String.valueOf(probe.options().threads()));
-    });
+    probe.opened().ifPresent(classifier -> about.putAll(Facts.model(classifier.bundle(), probe.options().threads())));
     Map<String, String> entries = new LinkedHashMap<>();
     entries.put("coppice.latency", outcome.sentence());
     entries.put("coppice.latency.meaning", outcome.plan().scenario().meaning());
     entries.put("coppice.latency.median", Durations.text(outcome.samples().percentile(50)));
+    entries.put("coppice.latency.own", outcome.ownCost().sentence());
     entries.put("coppice.latency.max", Durations.text(outcome.samples().max()));
     outcome.stalls().ifPresent(stalls -> entries.put("coppice.latency.stalls", stalls));
     context.publishReportEntry(entries);
