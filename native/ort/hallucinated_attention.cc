@@ -13,11 +13,7 @@ HallucinatedAttention::HallucinatedAttention(const Ort::ConstKernelInfo& info) :
   }
 }
 
-void HallucinatedAttention::compute(Ort::KernelContext& context) {
-  const HallucinationKernels& kernels = hallucination_kernels(kernels_in_use().isa);
-  const Input qkv = required(context, 0, "qkv", "B,N,(2Hr+H)d");
-  const std::optional<Input> mix = optional(context, 1, "mix", "Hg,Hr");
-  const std::optional<Input> dw = optional(context, 2, "dw", "Hg,k,k");
+Hallucination HallucinatedAttention::described(const Input& qkv, const std::optional<Input>& mix, const std::optional<Input>& dw) const {
   const auto as_dimension = [](size_t n) { return static_cast<int64_t>(n); };
 
   if (!mix && !dw) refuse("inputs mix and dw are both missing; connect mix [Hg,Hr], dw [Hg,k,k] or both.");
@@ -39,7 +35,7 @@ void HallucinatedAttention::compute(Ort::KernelContext& context) {
     expect_shape(*dw, "dw", {as_dimension(hallucinated), as_dimension(dw_kernel_), as_dimension(dw_kernel_)},
                  mix ? ("to match mix " + shape_text(mix->shape) + " and dw_kernel").c_str() : "to match dw_kernel");
   }
-  const size_t batch = qkv.size(0), tokens = qkv.size(1), parts = 2 * real + heads_;
+  const size_t tokens = qkv.size(1), parts = 2 * real + heads_;
   if (tokens == 0) refuse("input qkv must have at least one token, found shape " + shape_text(qkv.shape) + ".");
   if (qkv.size(2) == 0 || qkv.size(2) % parts != 0) {
     refuse("input qkv must have shape [B,N,(2Hr+H)d], a multiple of 2*" + std::to_string(real) + "+" + std::to_string(heads_) + " wide (" +
@@ -50,17 +46,27 @@ void HallucinatedAttention::compute(Ort::KernelContext& context) {
     refuse("attribute renorm=layernorm needs two or more hallucinated heads to normalise over, found " + shape_text(made.shape) +
            "; use renorm=none or row_sum.");
   }
-  const size_t dim = qkv.size(2) / parts;
-  const FloatOutput mixed(context, 0, {qkv.shape[0], qkv.shape[1], as_dimension(heads_ * dim)});
-  float* const y = mixed.data();
-  if (batch == 0) return;
+  return {qkv.floats(), tokens, real, hallucinated, qkv.size(2) / parts, mix ? mix->floats() : nullptr, dw ? dw->floats() : nullptr,
+          dw_kernel_, before_softmax_, renorm_, eps_, nullptr};
+}
 
-  Hallucination first{qkv.floats(), tokens, real, hallucinated, dim, mix ? mix->floats() : nullptr, dw ? dw->floats() : nullptr,
-                      dw_kernel_, before_softmax_, renorm_, eps_, y};
+void HallucinatedAttention::compute(Ort::KernelContext& context) {
+  const Input qkv = required(context, 0, "qkv", "B,N,(2Hr+H)d");
+  const std::optional<Input> mix = optional(context, 1, "mix", "Hg,Hr"), dw = optional(context, 2, "dw", "Hg,k,k");
+  Hallucination h = described(qkv, mix, dw);
+  const FloatOutput mixed(context, 0, {qkv.shape[0], qkv.shape[1], static_cast<int64_t>(heads_ * h.dim)});
+  h.y = mixed.data();
+  attend(context, h, qkv.size(0));
+}
+
+void HallucinatedAttention::attend(Ort::KernelContext& context, const Hallucination& first, size_t batch) {
+  const HallucinationKernels& kernels = hallucination_kernels(kernels_in_use().isa);
+  const size_t tokens = first.tokens, row = (2 * first.real + heads_) * first.dim;
+  if (batch == 0) return;
   auto item = [&](size_t b) {
     Hallucination h = first;
-    h.qkv += b * tokens * parts * dim;
-    h.y += b * tokens * heads_ * dim;
+    h.qkv += b * tokens * row;
+    h.y += b * tokens * heads_ * first.dim;
     return h;
   };
   const HallucinationScratch need = kernels.scratch(first);

@@ -14,6 +14,10 @@ class HallucinatedAttention {
 
   explicit HallucinatedAttention(const Ort::ConstKernelInfo& info);
   void compute(Ort::KernelContext& context);
+  // What is asked of item 0, without y; refuses inputs that do not fit each other or the attributes.
+  Hallucination described(const Input& qkv, const std::optional<Input>& mix, const std::optional<Input>& dw) const;
+  // y of each of `batch` items.
+  void attend(Ort::KernelContext& context, const Hallucination& first, size_t batch);
 
  private:
   size_t heads_;

@@ -83,36 +83,47 @@ bool LinearAttention::prefers_quadratic(size_t tokens, size_t rows, size_t dim) 
   return 2 * rows * tokens < features * (tokens + rows);
 }
 
+size_t LinearAttention::wave_length(const Projection& p) const {
+  return length_ ? length_ : reweight_ == Reweight::kCos2d ? grid_ : p.tokens;
+}
+
+void LinearAttention::check(const Projection& p, const std::optional<Input>& positions) const {
+  if (positions) expect_shape(*positions, "positions", {p.qkv.shape[0], p.qkv.shape[1]}, "to match qkv");
+  if (reweight_ == Reweight::kNone) return;
+  const size_t length = wave_length(p);
+  const bool grid = reweight_ == Reweight::kCos2d;
+  const size_t places = grid ? prefix_ + grid_ * grid_ : length;
+  const std::string limit = grid ? " (prefix_tokens and grid squared)" : " (attribute length)";
+  if (grid && length < grid_) {
+    refuse("attribute length must be at least grid=" + std::to_string(grid_) + ", found " + std::to_string(length) + ".");
+  }
+  if (!positions && p.tokens > places) {
+    refuse("input qkv " + shape_text(p.qkv.shape) + " has " + std::to_string(p.tokens) + " tokens, expected at most " + std::to_string(places) +
+           limit + "; connect positions, or export with the right length.");
+  }
+  for (size_t i = 0; positions && i < p.batch * p.tokens; ++i) {
+    const int64_t position = positions->integers()[i];
+    if (position < 0 || position >= static_cast<int64_t>(places)) {
+      refuse("input positions must be 0.." + std::to_string(places - 1) + limit + ", found " + std::to_string(position) + ".");
+    }
+  }
+}
+
 void LinearAttention::compute(Ort::KernelContext& context) {
-  const Kernels& kernels = kernels_in_use();
   const Projection p(context, heads_);
   const std::optional<Input> query_index = optional(context, 1, "query_index", "B,M");
   const std::optional<Input> positions = optional(context, 2, "positions", "B,N");
   const std::optional<Input> size = token_sizes(context, 3, p);
   const size_t rows = query_rows(query_index, p);
-  if (positions) expect_shape(*positions, "positions", {p.qkv.shape[0], p.qkv.shape[1]}, "to match qkv");
-
-  const size_t length = length_ ? length_ : reweight_ == Reweight::kCos2d ? grid_ : p.tokens;
-  if (reweight_ != Reweight::kNone) {
-    const bool grid = reweight_ == Reweight::kCos2d;
-    const size_t places = grid ? prefix_ + grid_ * grid_ : length;
-    const std::string limit = grid ? " (prefix_tokens and grid squared)" : " (attribute length)";
-    if (grid && length < grid_) {
-      refuse("attribute length must be at least grid=" + std::to_string(grid_) + ", found " + std::to_string(length) + ".");
-    }
-    if (!positions && p.tokens > places) {
-      refuse("input qkv " + shape_text(p.qkv.shape) + " has " + std::to_string(p.tokens) + " tokens, expected at most " + std::to_string(places) +
-             limit + "; connect positions, or export with the right length.");
-    }
-    for (size_t i = 0; positions && i < p.batch * p.tokens; ++i) {
-      const int64_t position = positions->integers()[i];
-      if (position < 0 || position >= static_cast<int64_t>(places)) {
-        refuse("input positions must be 0.." + std::to_string(places - 1) + limit + ", found " + std::to_string(position) + ".");
-      }
-    }
-  }
+  check(p, positions);
   const FloatOutput out(context, 0, {p.qkv.shape[0], static_cast<int64_t>(rows), static_cast<int64_t>(p.width())});
-  float* const y = out.data();
+  attend(context, p, query_index, positions, size, out.data());
+}
+
+void LinearAttention::attend(Ort::KernelContext& context, const Projection& p, const std::optional<Input>& query_index,
+                             const std::optional<Input>& positions, const std::optional<Input>& size, float* y) {
+  const Kernels& kernels = kernels_in_use();
+  const size_t rows = query_index ? query_index->size(1) : p.tokens, length = wave_length(p);
   if (p.batch == 0 || rows == 0) return;
 
   const bool quadratic = prefers_quadratic(p.tokens, rows, p.dim), cubed = form_.feature_map == FeatureMap::kReluPow3;

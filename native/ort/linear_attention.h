@@ -14,6 +14,11 @@ class LinearAttention {
 
   explicit LinearAttention(const Ort::ConstKernelInfo& info);
   void compute(Ort::KernelContext& context);
+  // Refuses tokens and positions that the attributes have no place for.
+  void check(const Projection& p, const std::optional<Input>& positions) const;
+  // y[B, M, D] of M query rows, after `check`.
+  void attend(Ort::KernelContext& context, const Projection& p, const std::optional<Input>& query_index, const std::optional<Input>& positions,
+              const std::optional<Input>& size, float* y);
 
  private:
   enum class Order { kAuto, kLinear, kQuadratic };
@@ -25,6 +30,7 @@ class LinearAttention {
   };
 
   size_t wave_count() const;
+  size_t wave_length(const Projection& p) const;
   Wave waves_at(const int64_t* positions, size_t tokens, size_t length) const;
   bool prefers_quadratic(size_t tokens, size_t rows, size_t dim) const;
 

@@ -98,7 +98,7 @@ size_t heads_attribute(const Ort::ConstKernelInfo& info) {
   return static_cast<size_t>(integer_attribute(info, "num_heads", 0, 1, 4096));
 }
 
-Projection::Projection(Ort::KernelContext& context, size_t heads) : qkv(required(context, 0, "qkv", "B,N,3D")), heads(heads) {
+Projection::Projection(Input given, size_t heads) : qkv(std::move(given)), heads(heads) {
   batch = qkv.size(0);
   tokens = qkv.size(1);
   if (tokens == 0) refuse("input qkv must have at least one token, found shape " + shape_text(qkv.shape) + ".");

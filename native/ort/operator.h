@@ -85,7 +85,9 @@ struct Projection {
   Input qkv;
   size_t batch, tokens, heads, dim;
 
-  Projection(Ort::KernelContext& context, size_t heads);
+  // Input 0, or a projection of the same shape that was just computed.
+  Projection(Ort::KernelContext& context, size_t heads) : Projection(required(context, 0, "qkv", "B,N,3D"), heads) {}
+  Projection(Input given, size_t heads);
   size_t width() const { return heads * dim; }
   const float* item(size_t b) const { return qkv.floats() + b * tokens * 3 * width(); }
 };
@@ -155,6 +157,7 @@ struct Port {
   const char* name;
   ONNXTensorElementDataType type;
   bool optional;
+  bool fixed = false;  // of its type in a graph of halves too
 };
 
 constexpr ONNXTensorElementDataType kFloat = ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
@@ -219,7 +222,7 @@ struct Operator : Ort::CustomOpBase<Operator<Kernel, Float>, Instance<Kernel>, t
   OrtCustomOpInputOutputCharacteristic GetOutputCharacteristic(size_t i) const { return characteristic(Kernel::kOutputs[i]); }
 
  private:
-  static ONNXTensorElementDataType type(const Port& port) { return port.type == kFloat ? Float : port.type; }
+  static ONNXTensorElementDataType type(const Port& port) { return port.type == kFloat && !port.fixed ? Float : port.type; }
   static OrtCustomOpInputOutputCharacteristic characteristic(const Port& port) {
     return port.optional ? INPUT_OUTPUT_OPTIONAL : INPUT_OUTPUT_REQUIRED;
   }

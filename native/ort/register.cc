@@ -1,8 +1,10 @@
 // The entry point ONNX Runtime calls: registerCustomOpLibrary in Java, register_custom_ops_library in Python.
+#include "attention_block.h"
 #include "hallucinated_attention.h"
 #include "image_to_tensor.h"
 #include "linear_attention.h"
 #include "merge_tokens.h"
+#include "mlp_block.h"
 #include "patch_merger.h"
 #include "prune_merge_tokens.h"
 #include "sample_tokens.h"
@@ -23,6 +25,7 @@ void add(Ort::CustomOpDomain& domain) {
 const Ort::CustomOpDomain& domain() {
   static const Ort::CustomOpDomain made = [] {
     Ort::CustomOpDomain d("dev.coppice");
+    add<coppice::AttentionBlock>(d);
     add<coppice::HallucinatedAttention>(d);
     // Pictures are bytes: nothing in the inputs could tell a graph of halves apart.
     static const coppice::Operator<coppice::ImageToTensor, coppice::kFloat> image_to_tensor;
@@ -35,6 +38,7 @@ const Ort::CustomOpDomain& domain() {
     add<coppice::ThresholdTokens>(d);
     add<coppice::MergeTokens>(d);
     add<coppice::PruneMergeTokens>(d);
+    add<coppice::MlpBlock>(d);
     add<coppice::PatchMerger>(d);
     return d;
   }();

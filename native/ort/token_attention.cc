@@ -39,21 +39,26 @@ float default_scale(size_t dim) { return 1 / std::sqrt(static_cast<float>(dim));
 TokenAttention::TokenAttention(const Ort::ConstKernelInfo& info) : heads_(heads_attribute(info)) {
   scale_ = float_attribute(info, "scale", 0);
   score_ = static_cast<Score>(choice_attribute(info, "score", {"none", "cls", "cls_value_norm", "received"}));
-  if (score_ == Score::kNone && info.GetOutputCount() > 1) {
+  if (score_ == Score::kNone && info.GetOutputCount() > 1 && !info.GetOutputName(1).empty()) {
     refuse("output scores needs attribute score=cls, cls_value_norm or received, found none; set the attribute or leave the output out.");
   }
 }
 
 void TokenAttention::compute(Ort::KernelContext& context) {
-  const Kernels& kernels = kernels_in_use();
   const Projection p(context, heads_);
   const std::optional<Input> query_index = optional(context, 1, "query_index", "B,M");
   const std::optional<Input> size = token_sizes(context, 2, p);
   const size_t rows = query_rows(query_index, p);
-  const float scale = scale_ > 0 ? scale_ : default_scale(p.dim);
   const FloatOutput mixed(context, 0, {p.qkv.shape[0], static_cast<int64_t>(rows), static_cast<int64_t>(p.width())});
   const FloatOutput scored(context, 1, {p.qkv.shape[0], p.qkv.shape[1]});
-  float *const y = mixed.data(), *const scores = scored.data();
+  attend(context, p, query_index, size, mixed.data(), scored.data());
+}
+
+void TokenAttention::attend(Ort::KernelContext& context, const Projection& p, const std::optional<Input>& query_index, const std::optional<Input>& size,
+                            float* y, float* scores) {
+  const Kernels& kernels = kernels_in_use();
+  const size_t rows = query_index ? query_index->size(1) : p.tokens;
+  const float scale = scale_ > 0 ? scale_ : default_scale(p.dim);
   if (p.batch == 0) return;
 
   const bool received = scores && score_ == Score::kReceived, class_row = scores && !received;

@@ -13,6 +13,9 @@ class TokenAttention {
 
   explicit TokenAttention(const Ort::ConstKernelInfo& info);
   void compute(Ort::KernelContext& context);
+  // y[B, M, D] of M query rows, and scores[B, N] unless null.
+  void attend(Ort::KernelContext& context, const Projection& p, const std::optional<Input>& query_index, const std::optional<Input>& size, float* y,
+              float* scores);
 
  private:
   enum class Score { kNone, kClass, kClassByValue, kReceived };

@@ -47,6 +47,13 @@ Message value_info(const std::string& name, ONNXTensorElementDataType type) {
   return Message().text(1, name).message(2, Message().message(1, Message().integer(1, type)));
 }
 
+// TensorProto.
+Message tensor(const Argument& given) {
+  Message t;
+  for (const int64_t n : given.shape) t.integer(1, static_cast<uint64_t>(n));
+  return t.integer(2, given.type).text(8, given.name).text(9, std::string(given.bytes.begin(), given.bytes.end()));
+}
+
 // AttributeProto.
 Message attribute(const Attribute& given) {
   Message a;
@@ -146,7 +153,11 @@ std::string Node::model() const {
   node.text(7, "dev.coppice");
   graph.message(1, node).text(2, "node");
   for (const Argument& input : inputs) {
-    if (!input.name.empty()) graph.message(11, value_info(input.name, input.type));
+    if (input.constant) {
+      graph.message(5, tensor(input));
+    } else if (!input.name.empty()) {
+      graph.message(11, value_info(input.name, input.type));
+    }
   }
   for (const Result& output : outputs) {
     if (!output.name.empty()) graph.message(12, value_info(output.name, output.type));
@@ -174,6 +185,11 @@ Argument bytes(const std::string& name, const std::vector<int64_t>& shape) {
 
 Argument integers(const std::string& name, const std::vector<int64_t>& shape, const std::vector<int64_t>& values) {
   return {name, kInt64, shape, bytes_of(values)};
+}
+
+Argument constant(Argument argument) {
+  argument.constant = true;
+  return argument;
 }
 
 Ort::Env& environment() {
@@ -225,7 +241,7 @@ Outcome NodeSession::run(const Node& node) {
     std::vector<const char*> names, wanted;
     std::vector<Ort::Value> values;
     for (const Argument& input : node.inputs) {
-      if (input.name.empty()) continue;
+      if (input.name.empty() || input.constant) continue;
       names.push_back(input.name.c_str());
       values.push_back(Ort::Value::CreateTensor(memory, const_cast<char*>(input.bytes.data()), input.bytes.size(), input.shape.data(),
                                                 input.shape.size(), input.type));

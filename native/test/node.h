@@ -13,6 +13,7 @@ constexpr ONNXTensorElementDataType kFloat = ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT
 constexpr ONNXTensorElementDataType kHalf = ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16;
 constexpr ONNXTensorElementDataType kInt64 = ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
 constexpr ONNXTensorElementDataType kByte = ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8;
+constexpr ONNXTensorElementDataType kInt8 = ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8;
 
 // Bytes of one element.
 constexpr size_t width_of(ONNXTensorElementDataType type) { return type == kInt64 ? 8 : type == kFloat ? 4 : type == kHalf ? 2 : 1; }
@@ -28,6 +29,7 @@ struct Argument {
   ONNXTensorElementDataType type = kFloat;
   std::vector<int64_t> shape;
   std::vector<char> bytes;
+  bool constant = false;  // an initializer of the model, not an input of its calls
 };
 
 // An output that the graph uses; an empty name leaves it out.
@@ -52,6 +54,7 @@ Argument halves(const std::string& name, const std::vector<int64_t>& shape, cons
 // 0, 1, 2, ... as unsigned bytes.
 Argument bytes(const std::string& name, const std::vector<int64_t>& shape);
 Argument integers(const std::string& name, const std::vector<int64_t>& shape, const std::vector<int64_t>& values);
+Argument constant(Argument argument);
 
 // What a call came to: ORT_OK and tensors, or another code and its sentence.
 struct Outcome {

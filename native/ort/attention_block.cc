@@ -1,0 +1,124 @@
+#include "attention_block.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace coppice {
+
+AttentionBlock::Attention AttentionBlock::attention(const Ort::ConstKernelInfo& info) {
+  const size_t kind = choice_attribute(info, "attention", {"softmax", "linear", "hallucinated"});
+  if (kind == 0) return TokenAttention(info);
+  if (info.GetOutputCount() > 1 && !info.GetOutputName(1).empty()) {
+    refuse("output scores needs attribute attention=softmax, found " + std::string(kind == 1 ? "linear" : "hallucinated") +
+           "; connect TokenScores to output projection, or leave the output out.");
+  }
+  if (kind == 1) return LinearAttention(info);
+  return HallucinatedAttention(info);
+}
+
+// Features of all heads' values side by side.
+size_t AttentionBlock::mixed_width(const Ort::ConstKernelInfo& info) const {
+  size_t real = heads_;
+  if (std::holds_alternative<HallucinatedAttention>(attention_)) {
+    const ConstantInput mix(info, 12, "mix"), dw(info, 13, "dw");
+    const std::vector<int64_t>& made = mix.given() ? mix.shape() : dw.shape();
+    if (!made.empty()) real -= static_cast<size_t>(std::min(made[0], static_cast<int64_t>(heads_)));
+  }
+  const size_t parts = 2 * real + heads_;
+  if (qkv_.columns() % parts != 0) {
+    refuse("input qkv_bias must have a length that is a multiple of " + std::to_string(parts) + " (num_heads=" + std::to_string(heads_) + ", " +
+           std::to_string(real) + " of them computed), found [" + std::to_string(qkv_.columns()) + "]; export with the model's own head count.");
+  }
+  return qkv_.columns() / parts * heads_;
+}
+
+AttentionBlock::AttentionBlock(const Ort::ConstKernelInfo& info)
+    : attention_(attention(info)), heads_(heads_attribute(info)), norm_(info, 1),
+      qkv_(info, {3, "qkv", 4, "qkv_bias", 5, "qkv_scale"}, norm_.width()), proj_(info, {6, "proj", 7, "proj_bias", 8, "proj_scale"}, mixed_width(info)) {
+  if (proj_.columns() != norm_.width()) {
+    refuse("input proj_bias must have shape [" + std::to_string(norm_.width()) + "] to match norm_weight, found [" + std::to_string(proj_.columns()) + "].");
+  }
+  // What an attention has no use for is refused, not ignored.
+  const auto refuse_unless = [&](bool used, size_t number, const char* name, const char* needs) {
+    if (!used && number < info.GetInputCount() && !info.GetInputName(number).empty()) {
+      refuse(std::string("input ") + name + " needs attribute attention=" + needs + "; set it or leave the input out.");
+    }
+  };
+  const bool linear = std::holds_alternative<LinearAttention>(attention_), hallucinated = std::holds_alternative<HallucinatedAttention>(attention_);
+  refuse_unless(!hallucinated, 9, "query_index", "softmax or linear");
+  refuse_unless(linear, 10, "positions", "linear");
+  refuse_unless(!hallucinated, 11, "size", "softmax or linear");
+  refuse_unless(hallucinated, 12, "mix", "hallucinated");
+  refuse_unless(hallucinated, 13, "dw", "hallucinated");
+}
+
+void AttentionBlock::compute(Ort::KernelContext& context) {
+  const LinearKernels& kernels = linear_kernels(kernels_in_use().isa);
+  const size_t width = norm_.width(), mixed_width = proj_.depth();
+  const Input x = block_input(context, width);
+  if (x.size(1) == 0) refuse("input x must have at least one token, found shape " + shape_text(x.shape) + ".");
+  Input projection;
+  projection.shape = {x.shape[0], x.shape[1], static_cast<int64_t>(qkv_.columns())};
+  const FloatOutput handed_on(context, 2, projection.shape);
+  const Linear qkv = qkv_.described(), proj = proj_.described();
+  const size_t tokens = x.size(0) * x.size(1);
+  Scratch projection_memory(allocator_, handed_on.data() ? 0 : tokens * qkv_.columns());
+  float* const qkv_rows = handed_on.data() ? handed_on.data() : projection_memory.take(tokens * qkv_.columns());
+  projection.data = qkv_rows;
+
+  // Everything is checked before anything is computed.
+  std::optional<Input> query_index = optional(context, 9, "query_index", "B,M"), positions = optional(context, 10, "positions", "B,N");
+  const std::optional<Input> mix = optional(context, 12, "mix", "Hg,Hr"), dw = optional(context, 13, "dw", "Hg,k,k");
+  std::optional<Projection> p;
+  std::optional<Input> size;
+  Hallucination maps{};
+  size_t rows = x.size(1);
+  if (const auto* hallucinated = std::get_if<HallucinatedAttention>(&attention_)) {
+    maps = hallucinated->described(projection, mix, dw);
+  } else {
+    p.emplace(std::move(projection), heads_);
+    size = token_sizes(context, 11, *p);
+    rows = query_rows(query_index, *p);
+    if (const auto* linear = std::get_if<LinearAttention>(&attention_)) linear->check(*p, positions);
+  }
+  const FloatOutput out(context, 0, {x.shape[0], static_cast<int64_t>(rows), x.shape[2]}), scored(context, 1, {x.shape[0], x.shape[1]});
+  if (x.size(0) == 0) return;
+
+  const RowShares before(tokens), after(x.size(0) * rows);
+  const size_t worker_floats = before.longest() * width + kernels.scratch(qkv, before.longest()), last_floats = kernels.scratch(proj, after.longest());
+  const size_t workers = std::min(std::max(before.count, after.count), worker_limit()), each = std::max(worker_floats, last_floats);
+  Scratch scratch(allocator_, x.size(0) * rows * mixed_width + workers * each);
+  float* const mixed = scratch.take(x.size(0) * rows * mixed_width);
+  float* const first = scratch.take(workers * each);
+
+  parallel(context, before.count, [&](size_t share, size_t worker) {
+    const size_t begin = before.begin(share), count = before.begin(share + 1) - begin;
+    float* const normed = first + worker * each;
+    kernels.layer_norm(norm_.described(), {x.floats() + begin * width, width}, count, {normed, width});
+    kernels.linear(qkv, {{normed, width}, count, Activation::kNone, {}, {qkv_rows + begin * qkv_.columns(), qkv_.columns()}},
+                   normed + before.longest() * width);
+  });
+  if (auto* softmax = std::get_if<TokenAttention>(&attention_)) {
+    softmax->attend(context, *p, query_index, size, mixed, scored.data());
+  } else if (auto* linear = std::get_if<LinearAttention>(&attention_)) {
+    linear->attend(context, *p, query_index, positions, size, mixed);
+  } else {
+    maps.y = mixed;
+    std::get<HallucinatedAttention>(attention_).attend(context, maps, x.size(0));
+  }
+  parallel(context, after.count, [&](size_t share, size_t worker) {
+    const size_t begin = after.begin(share), count = after.begin(share + 1) - begin;
+    float* const y = out.data() + begin * width;
+    ConstRows residual{x.floats() + begin * width, width};
+    if (query_index) {
+      for (size_t r = 0; r < count; ++r) {
+        const size_t item = (begin + r) / rows, token = static_cast<size_t>(query_index->integers()[begin + r]);
+        std::memcpy(y + r * width, x.floats() + (item * x.size(1) + token) * width, width * sizeof(float));
+      }
+      residual.first = y;
+    }
+    kernels.linear(proj, {{mixed + begin * mixed_width, mixed_width}, count, Activation::kNone, residual, {y, width}}, first + worker * each);
+  });
+}
+
+}  // namespace coppice

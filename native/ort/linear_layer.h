@@ -1,0 +1,91 @@
+// A linear layer's constant inputs, and the shares of rows that blocks of such layers work on.
+#pragma once
+
+#include "../kernels/linear.h"
+#include "operator.h"
+
+namespace coppice {
+
+// A weight's type says the precision of its layer, so its port takes any; scales stay float32 in a graph of halves.
+constexpr Port weight_port(const char* name, bool optional = false) { return {name, ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED, optional}; }
+constexpr Port scale_port(const char* name) { return {name, kFloat, true, true}; }
+
+// An input that must be a constant of the model: what is made from it is made once, with the kernel.
+class ConstantInput {
+ public:
+  ConstantInput(const Ort::ConstKernelInfo& info, size_t number, const char* name);
+
+  bool given() const { return given_; }
+  ONNXTensorElementDataType type() const { return type_; }
+  const std::vector<int64_t>& shape() const { return shape_; }
+  // Stays where it is as long as the session lives.
+  const void* data() const { return data_; }
+  // The values of a vector of `length`, of any length where that is 0.
+  std::vector<float> vector(size_t length) const;
+
+ private:
+  const char* name_;
+  bool given_ = false;
+  ONNXTensorElementDataType type_ = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
+  std::vector<int64_t> shape_;
+  const void* data_ = nullptr;
+};
+
+class LinearLayer {
+ public:
+  // The numbers of its inputs and their names; a name that is null: there is none.
+  struct Inputs {
+    size_t weight;
+    const char* weight_name;
+    size_t bias;
+    const char* bias_name;
+    size_t scale;
+    const char* scale_name;
+  };
+
+  // `depth` is what goes in. `columns` is what comes out of a layer without bias, and 0 for others: their bias says it.
+  LinearLayer(const Ort::ConstKernelInfo& info, const Inputs& inputs, size_t depth, size_t columns = 0);
+
+  size_t depth() const { return depth_; }
+  size_t columns() const { return columns_; }
+  Linear described() const;
+
+ private:
+  WeightType type_;
+  size_t depth_, columns_;
+  const void* weight_;
+  std::vector<float> bias_, scale_;
+  std::vector<int32_t> weight_sum_;
+};
+
+struct NormLayer {
+  std::vector<float> weight, bias;
+  float epsilon;
+
+  // Inputs `first` and `first` + 1.
+  NormLayer(const Ort::ConstKernelInfo& info, size_t first);
+  size_t width() const { return weight.size(); }
+  LayerNorm described() const { return {weight.size(), weight.data(), bias.data(), epsilon}; }
+};
+
+// x[B,N,D] of a block whose norm has width D.
+Input block_input(Ort::KernelContext& context, size_t width);
+
+// Rows in shares of equal length. Their number is a multiple of four, so that two and four threads get equal work, unless they would
+// be too short for the registers' tiles to pay.
+struct RowShares {
+  size_t rows, count;
+
+  explicit RowShares(size_t rows) : rows(rows) {
+    const size_t fours = ((rows + kRows - 1) / kRows + 3) / 4 * 4, most = rows / kLeastRows;
+    count = fours < most ? fours : most > 0 ? most : 1;
+  }
+  size_t begin(size_t share) const { return share * rows / count; }
+  size_t longest() const { return (rows + count - 1) / count; }
+
+ private:
+  // Two tiles of 14 rows: with the hidden features of a ViT-Small, 150 KiB.
+  static constexpr size_t kRows = 28, kLeastRows = 7;
+};
+
+}  // namespace coppice

@@ -1,0 +1,147 @@
+// Encoder blocks in a real ONNX Runtime: equal to what the separate operators and kernels give one after the other, to the last bit,
+// as every row goes through the same arithmetic.
+#include <cmath>
+
+#include "block.h"
+#include "isa.h"
+#include "problem.h"
+
+namespace coppice::test {
+namespace {
+
+using Types = std::tuple<WeightType, WeightType>;
+
+const auto kTypes = testing::Combine(testing::Values(WeightType::kFloat, WeightType::kHalf, WeightType::kInt8),
+                                     testing::Values(WeightType::kFloat, WeightType::kInt8));
+
+std::string types_name(const testing::TestParamInfo<Types>& info) {
+  constexpr const char* names[] = {"float", "half", "int8"};
+  return std::string(names[static_cast<size_t>(std::get<0>(info.param))]) + "_" + names[static_cast<size_t>(std::get<1>(info.param))];
+}
+
+std::vector<float> values(const Ort::Value& tensor) {
+  const auto* first = tensor.GetTensorData<float>();
+  return {first, first + tensor.GetTensorTypeAndShapeInfo().GetElementCount()};
+}
+
+class Blocks : public testing::TestWithParam<Types> {
+ protected:
+  // Odd sizes: no multiple of a tile, a panel or a group of bytes.
+  BlockProblem problem(size_t inner, size_t depth) const {
+    return random_block(2, 41, 30, inner, depth, std::get<0>(GetParam()), std::get<1>(GetParam()), 7);
+  }
+  const LinearKernels& kernels = linear_kernels(kernel_choice().chosen->isa);
+};
+
+INSTANTIATE_TEST_SUITE_P(, Blocks, kTypes, types_name);
+
+TEST_P(Blocks, MlpShouldBeItsLayers) {
+  const BlockProblem p = problem(119, 119);
+  for (const auto& [name, activation] : {std::pair("gelu", Activation::kGelu), std::pair("gelu_tanh", Activation::kGeluTanh)}) {
+    const Outcome outcome = run({"MlpBlock", {{"activation", std::string(name)}}, block_inputs(p, "fc1", "fc2"), {{"y"}}});
+    ASSERT_EQ(outcome.code, ORT_OK) << outcome.message;
+    EXPECT_EQ(values(outcome.outputs[0]), last_layer(p.last, first_layer(p, activation), p.x)) << name;
+  }
+}
+
+TEST_P(Blocks, GatedMlpShouldBeItsLayers) {
+  const BlockProblem p = problem(2 * 37, 37);
+  const Outcome outcome = run({"MlpBlock", {{"activation", std::string("swiglu")}}, block_inputs(p, "fc1", "fc2"), {{"y"}}});
+  ASSERT_EQ(outcome.code, ORT_OK) << outcome.message;
+  std::vector<float> hidden = first_layer(p, Activation::kNone), gated;
+  kernels.swiglu({hidden.data(), 74}, 82, 37);
+  for (size_t i = 0; i < 82; ++i) gated.insert(gated.end(), hidden.begin() + static_cast<long>(i * 74), hidden.begin() + static_cast<long>(i * 74 + 37));
+  EXPECT_EQ(values(outcome.outputs[0]), last_layer(p.last, gated, p.x));
+}
+
+TEST_P(Blocks, CompactMlpShouldBeItsLayers) {
+  const BlockProblem p = problem(119, 21);
+  LinearProblem u = random_linear(std::get<0>(GetParam()), 1, 119, 21, 9);
+  u.bias.clear();
+  Node node{"MlpBlock", {}, block_inputs(p, "fc1", "fc2"), {{"y"}}};
+  const std::vector<Argument> factor = layer_inputs("fc2_u", u);
+  node.inputs.insert(node.inputs.end(), {factor[0], factor[2]});
+  const Outcome outcome = run(node);
+  ASSERT_EQ(outcome.code, ORT_OK) << outcome.message;
+  const std::vector<float> compact = last_layer(u, first_layer(p, Activation::kGelu), {});
+  EXPECT_EQ(values(outcome.outputs[0]), last_layer(p.last, compact, p.x));
+}
+
+// The attention operators by themselves on the projection that the block hands on.
+struct Form {
+  std::string name, op;
+  std::vector<Attribute> attributes;
+  std::vector<Argument> inputs;  // beside qkv, in the operator's order
+  bool scores = false;
+};
+
+class AttentionBlocks : public Blocks {
+ protected:
+  void equal(const Form& form, size_t parts, const std::vector<int64_t>& query_index = {}) {
+    const BlockProblem p = problem(parts * 10, 30);
+    Node block{"AttentionBlock", form.attributes, block_inputs(p, "qkv", "proj"), {{"y"}, {form.scores ? "scores" : ""}, {"projection"}}};
+    block.attributes.push_back({"attention", form.name});
+    block.inputs.resize(14);
+    for (const Argument& input : form.inputs) {
+      const std::vector<std::string> names{"query_index", "positions", "size", "mix", "dw"};
+      const auto at = static_cast<size_t>(std::find(names.begin(), names.end(), input.name) - names.begin());
+      if (at < names.size()) block.inputs[9 + at] = input.name == "mix" || input.name == "dw" ? constant(input) : input;
+    }
+    const Outcome whole = run(block);
+    ASSERT_EQ(whole.code, ORT_OK) << whole.message;
+    const std::vector<float> projection = values(whole.outputs.back());
+    EXPECT_EQ(projection, first_layer(p, Activation::kNone));
+
+    Node attention{form.op, form.attributes, {floats("qkv", {2, 41, static_cast<int64_t>(parts * 10)}, projection)}, {{"y"}}};
+    if (form.scores) attention.outputs.push_back({"scores"});
+    attention.inputs.insert(attention.inputs.end(), form.inputs.begin(), form.inputs.end());
+    const Outcome mixed = run(attention);
+    ASSERT_EQ(mixed.code, ORT_OK) << mixed.message;
+    std::vector<float> residual;
+    const size_t rows = query_index.empty() ? 41 : query_index.size() / 2;
+    for (size_t r = 0; r < 2 * rows; ++r) {
+      const size_t token = query_index.empty() ? r : r / rows * 41 + static_cast<size_t>(query_index[r]);
+      residual.insert(residual.end(), p.x.begin() + static_cast<long>(token * 30), p.x.begin() + static_cast<long>((token + 1) * 30));
+    }
+    EXPECT_EQ(values(whole.outputs[0]), last_layer(p.last, values(mixed.outputs[0]), residual));
+    if (form.scores) {
+      EXPECT_EQ(values(whole.outputs[1]), values(mixed.outputs[1]));
+    }
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(, AttentionBlocks, kTypes, types_name);
+
+const Attribute kThreeHeads{"num_heads", int64_t{3}};
+
+TEST_P(AttentionBlocks, SoftmaxShouldBeTokenAttention) {
+  equal({"softmax", "TokenAttention", {kThreeHeads, {"score", std::string("cls")}}, {}, true}, 9);
+}
+
+TEST_P(AttentionBlocks, SomeQueriesAndSizesShouldReachTheAttention) {
+  const std::vector<int64_t> index{0, 5, 40, 40, 0, 7, 1, 2};
+  std::vector<float> sizes(82);
+  for (size_t i = 0; i < sizes.size(); ++i) sizes[i] = static_cast<float>(1 + i % 3);
+  equal({"softmax", "TokenAttention", {kThreeHeads}, {integers("query_index", {2, 4}, index), floats("size", {2, 41}, sizes)}}, 9, index);
+}
+
+TEST_P(AttentionBlocks, LinearShouldBeLinearAttention) {
+  std::vector<int64_t> places(82);
+  for (size_t i = 0; i < places.size(); ++i) places[i] = static_cast<int64_t>(2 * i % 82);
+  equal({"linear", "LinearAttention", {kThreeHeads, {"reweight", std::string("cos1d")}, {"length", int64_t{82}}}, {{}, integers("positions", {2, 41}, places)}}, 9);
+}
+
+TEST_P(AttentionBlocks, HallucinatedShouldBeHallucinatedAttention) {
+  equal({"hallucinated", "HallucinatedAttention", {kThreeHeads}, {floats("mix", {1, 2}, normal(2, 3))}}, 7);
+}
+
+// The twin: a block's answer is compared to the last bit.
+TEST(WrongBlock, AnotherEpsilonShouldShow) {
+  const BlockProblem p = random_block(1, 5, 8, 16, 16, WeightType::kFloat, WeightType::kFloat, 1);
+  const Outcome outcome = run({"MlpBlock", {{"epsilon", 1e-3f}}, block_inputs(p, "fc1", "fc2"), {{"y"}}});
+  ASSERT_EQ(outcome.code, ORT_OK) << outcome.message;
+  EXPECT_NE(values(outcome.outputs[0]), last_layer(p.last, first_layer(p, Activation::kGelu), p.x));
+}
+
+}  // namespace
+}  // namespace coppice::test
