@@ -60,9 +60,11 @@ def test_fused_token_costs_one_more_row():
         (Attention(), 5, 5 * 5 * 8 * 2),
         (Attention("linear"), 100, (100 + 100) * 8 * 4),
         (Attention("linear", reweight="cos1d"), 100, 2 * (100 + 100) * 8 * 4),
+        (Attention("linear", reweight="cos2d", grid=10, prefix_tokens=0), 100, 4 * (100 + 100) * 8 * 4),
+        (Attention("linear", reweight="cos2d", grid=10), 101, 6 * (101 + 101) * 8 * 4),
         (Attention("linear"), 3, 3 * 3 * 8 * 2),
     ],
-    ids=["softmax", "linear", "cosine-doubles-the-features", "quadratic-below-break-even"],
+    ids=["softmax", "linear", "cosine-doubles-the-features", "two-cosines", "prefix", "quadratic-below-break-even"],
 )
 def test_core_of_a_block_is_counted_by_hand(attention, tokens, core):
     """Width 8 in 2 heads of 4: linear attention makes and reads a 4 x 4 summary a head, or the matrix if it is less."""

@@ -35,10 +35,13 @@ PUBLISHED_BLOCKS = {
     "diffrate": tuple(range(1, 11)),
     "ltmp": tuple(range(11)),
     "ats": tuple(range(3, 11)),
+    "linear-attention": (),
+    "token-sampling": tuple(range(2, 11)),
     "e-attention": tuple(range(2, 11)),
     "dynamic-vit": (3, 6, 9),
     "patch-merger": (6,),
 }
+SHARED_PAGE = ("top-k", "token-sampling")  # whose page has the table of another method
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -181,15 +184,29 @@ def test_full_budgets_are_those_of_the_method(tiny):
 @pytest.mark.parametrize(
     ("method", "options", "check"),
     [
-        ("patch-merger", {"outputs": "4", "scale": "0"}, lambda r: (r[0].outputs, r[0].scale) == (4, 0.0)),
-        ("tome", {"proportional": "false"}, lambda r: not r[0].proportional),
-        ("ltmp", {"thresholds": "[[0.8, 0.01]]"}, lambda r: {x.merge_threshold for x in r} == {0.8}),
-        ("diffrate", {"name": "0.6"}, lambda r: r[0].merge_share == 0.9),
+        ("patch-merger", {"outputs": "4", "scale": "0"}, lambda r, _: (r[0].outputs, r[0].scale) == (4, 0.0)),
+        ("tome", {"proportional": "false"}, lambda r, _: not r[0].proportional),
+        ("ltmp", {"thresholds": "[[0.8, 0.01]]"}, lambda r, _: {x.merge_threshold for x in r} == {0.8}),
+        ("diffrate", {"name": "0.6"}, lambda r, _: r[0].merge_share == 0.9),
+        (
+            "linear-attention",
+            {"feature_map": "relu", "reweight": "cos2d", "normalize": "none"},
+            lambda _, a: set(a) == {Attention("linear", "relu", "cos2d", "none", grid=14, prefix_tokens=1)},
+        ),
+        ("e-attention", {"normalize": "sqrt_d"}, lambda _, a: {x.normalize for x in a} == {"sqrt_d"}),
     ],
 )
 def test_settings_come_as_text(method, options, check):
     """`--set` values become what the preset takes."""
-    assert check(with_method(VIT_TINY, method, options).reductions)
+    config = with_method(VIT_TINY, method, options)
+    assert check(config.reductions, config.attention)
+
+
+def test_token_sampling_leaves_attention_as_it_is():
+    """e-attention is linear attention and this, in the same blocks."""
+    sampling, both = (PRESETS[name].preset(VIT_TINY) for name in ("token-sampling", "e-attention"))
+    assert sampling.attention == VIT_TINY.attention
+    assert sampling.reductions == both.reductions
 
 
 @pytest.mark.parametrize(
@@ -236,7 +253,10 @@ def _page(name: str) -> str:
     return (ROOT / path).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", [name for name in PRESETS if name not in ("top-k", "ltmp", "patch-merger")])
+@pytest.mark.parametrize(
+    "name",
+    [name for name, preset in PRESETS.items() if preset.rungs(preset.preset(VIT_TINY)) and name not in SHARED_PAGE],
+)
 def test_table_of_a_page_is_true(name):
     """Rungs, counts and multiply-adds of vit-tiny are those that the preset gives."""
     config = PRESETS[name].preset(VIT_TINY)

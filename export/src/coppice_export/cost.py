@@ -19,7 +19,7 @@ def _core(attention: Attention, width: int, dim: int, rows: int, tokens: int) ->
         computed, made = attention.computed_heads, width // dim - attention.computed_heads
         mixed = computed if attention.mix == "cross_head" else 0
         return rows * tokens * (computed * dim + width + made * (mixed + attention.dw_kernel**2))
-    features = 2 if attention.reweight == "cos1d" else 1
+    features = {"none": 1, "cos1d": 2, "cos2d": 6 if attention.prefix_tokens else 4}[attention.reweight]
     return min(quadratic, features * width * dim * (tokens + rows))
 
 

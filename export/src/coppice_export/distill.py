@@ -26,7 +26,7 @@ from .reference import VisionTransformer
 from .run_folder import RunFolder
 from .views import random_views
 
-__all__ = ["Recipe", "distillation_loss", "fine_tune", "unchanged_blocks"]
+__all__ = ["Recipe", "distillation_loss", "divided", "fine_tune", "unchanged_blocks"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,12 @@ class Recipe:
     average_decay: float = 0.99
     source_share: float = 0.4
     bfloat16: bool = True
+
+
+def divided(photographs: int, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of the photographs held out, and of those to learn from, in random order."""
+    order = np.random.default_rng(recipe.seed).permutation(photographs)
+    return order[: recipe.held_out], order[recipe.held_out :]
 
 
 def distillation_loss(feature: Tensor, taught: Tensor, head: nn.Module, feature_weight: float) -> Tensor:
@@ -98,8 +104,7 @@ def fine_tune(
     the same machine, in the same bytes.
     Raises SourceError for too few photographs, for an `out` that holds another run, and for a loss that diverges.
     """
-    order = np.random.default_rng(recipe.seed).permutation(len(photographs))
-    held_out, learned = order[: recipe.held_out], order[recipe.held_out :]
+    held_out, learned = divided(len(photographs), recipe)
     per_epoch = len(learned) // recipe.batch
     if not per_epoch:
         raise SourceError(

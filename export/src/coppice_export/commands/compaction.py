@@ -1,9 +1,9 @@
-"""What `convert` makes of attention and MLPs on request: hMHSA and cFFN, fitted to photographs."""
+"""What commands make of attention and MLPs on request: hMHSA and cFFN, fitted to photographs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import typer
@@ -13,7 +13,7 @@ from rich.progress import Progress
 from ..checkpoint import SourceError
 from ..config import Attention, ViTConfig
 from ..methods.schedules import from_block
-from ..photographs import find_photographs, spread
+from ..photographs import Photograph
 from ..preprocess import preprocess
 
 __all__ = ["Compaction"]
@@ -26,23 +26,23 @@ class Compaction:
     computed_heads: int
     dw_kernel: int
     rank: int
-    photographs: Path | None
-    count: int
 
     def __post_init__(self) -> None:
-        if bool(self.photographs) != bool(self.computed_heads or self.rank):
-            raise typer.BadParameter("--hallucinate and --ffn-rank are fitted to --photographs; give both or neither")
         if self.dw_kernel and not self.computed_heads:
             raise typer.BadParameter("--dw-kernel belongs to --hallucinate")
 
+    @property
+    def asked(self) -> bool:
+        return bool(self.computed_heads or self.rank)
+
     def applied(
-        self, config: ViTConfig, state: dict[str, np.ndarray], console: Console
+        self, config: ViTConfig, state: dict[str, np.ndarray], photographs: Sequence[Photograph], console: Console
     ) -> tuple[ViTConfig, dict[str, np.ndarray]]:
         """The model fitted to the photographs, all but what asks for another form of attention; as it is without any.
 
         Raises SourceError without PyTorch and where no block can be changed, ValueError for numbers that do not fit.
         """
-        if not self.photographs:
+        if not self.asked:
             return config, state
         try:
             from ..methods import cffn, hmhsa
@@ -58,10 +58,9 @@ class Compaction:
                 f"{config.name}: every block is linear, reduces tokens or follows one that merges them, so none can "
                 "hallucinate; reduce in fewer or later blocks (--reduce-at)."
             )
-        chosen = spread(find_photographs(self.photographs), self.count)
         with Progress(console=console) as progress:
             task = progress.add_task("fit", total=max(free, default=-1) + 1 + len(blocks) * bool(self.rank))
-            images = np.stack([preprocess(photograph.pixels(), config.preprocessing) for photograph in chosen])
+            images = np.stack([preprocess(photograph.pixels(), config.preprocessing) for photograph in photographs])
             fit = {"images": images, "advance": lambda: progress.advance(task)}
             if free:
                 config, state = hmhsa.hallucinate(config, state, form=form, blocks=free, **fit)

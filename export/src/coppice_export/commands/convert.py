@@ -18,11 +18,12 @@ from ..config import Attention, Reduction, ViTConfig
 from ..cost import model_macs
 from ..labels import IMAGENETTE, labels_for, read_labels
 from ..methods import presets, schedules
+from ..photographs import find_photographs, spread
 from ..schedule import load_schedule
 from ..slimming import read_slimming, slimmed
 from ..sources import open_source
 from .compaction import Compaction
-from .options import PresetName, named_rung, numbers
+from .options import ComputedHeads, DwKernel, FfnRank, PresetName, Settings, named_rung, numbers, settings
 from .options import preset as known_preset
 
 __all__ = ["convert"]
@@ -62,11 +63,9 @@ def convert(
     ] = None,
     method: Annotated[
         str | None,
-        typer.Option(help=f"A published way of reducing tokens in place of --reduce-at: {', '.join(presets.PRESETS)}."),
+        typer.Option(help=f"A published method in place of --reduce-at: {', '.join(presets.PRESETS)}."),
     ] = None,
-    setting: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting of the method: NAME=VALUE. Repeat for more.")
-    ] = None,
+    setting: Settings = None,
     schedule: Annotated[
         Path | None, typer.Option(help="What `search` wrote: blocks, reductions and rungs, in place of these options.")
     ] = None,
@@ -80,12 +79,9 @@ def convert(
         str | None, typer.Option(help="The rung used when nobody asks for another; the first if left out.")
     ] = None,
     fuse_pruned: Annotated[bool, typer.Option(help="Keep one token for the pruned ones (EViT).")] = False,
-    hallucinate: Annotated[
-        int,
-        typer.Option(min=0, help="Heads that compute attention maps; the others' are made of these (hMHSA)."),
-    ] = 0,
-    dw_kernel: Annotated[int, typer.Option(help="--hallucinate: edge of the convolution over maps: 0, 1 or 3.")] = 0,
-    ffn_rank: Annotated[int, typer.Option(min=0, help="Rank of the second MLP matrix as two factors (cFFN).")] = 0,
+    hallucinate: ComputedHeads = 0,
+    dw_kernel: DwKernel = 0,
+    ffn_rank: FfnRank = 0,
     photographs: Annotated[
         Path | None, typer.Option(help="--hallucinate, --ffn-rank: tar or folder of photographs to fit to.")
     ] = None,
@@ -104,7 +100,7 @@ def convert(
     overwrite: Annotated[bool, typer.Option(help="Replace an existing bundle.")] = False,
 ) -> None:
     """Turn a model into a bundle. Needs no PyTorch; compares with it where it is installed."""
-    known, options = known_preset(preset), _options(setting or [])
+    known, options = known_preset(preset), settings(setting)
     if method is not None and method not in presets.PRESETS:
         raise typer.BadParameter(
             f"expected one of {', '.join(presets.PRESETS)}, found {method!r}", param_hint="--method"
@@ -115,7 +111,9 @@ def convert(
         raise typer.BadParameter("--schedule replaces --reduce-at, --fuse-pruned, --method and --rung")
     if slimming and (reduce_at is not None or fuse_pruned or method or schedule or rung):
         raise typer.BadParameter("--slimming replaces --reduce-at, --fuse-pruned, --method, --schedule and --rung")
-    compaction = Compaction(hallucinate, dw_kernel, ffn_rank, photographs, count)
+    compaction = Compaction(hallucinate, dw_kernel, ffn_rank)
+    if bool(photographs) != compaction.asked:
+        raise typer.BadParameter("--hallucinate and --ffn-rank are fitted to --photographs; give both or neither")
     searched = load_schedule(schedule) if schedule else None
 
     def adapt(config: ViTConfig) -> ViTConfig:
@@ -144,7 +142,8 @@ def convert(
     default = (default or rungs[0].name) if rungs else ""
     spec = BundleSpec(name or config.name, version, names, tuple(rungs), default, data, text, terms)
     validate(out, config, spec, overwrite)
-    config, state = compaction.applied(config, opened.state, console)
+    chosen = spread(find_photographs(photographs), count) if photographs else ()
+    config, state = compaction.applied(config, opened.state, chosen, console)
     report = write_bundle(out, config, state, spec, overwrite)
     table = Table("rung", "tokens kept", "multiply-adds", f"largest difference to {report.reference}")
     for r in rungs:
@@ -182,14 +181,6 @@ def _configured(
         changes["reductions"] = Reduction.at(*blocks, fuse="mean" if fuse else "none")
     config = dataclasses.replace(config, **changes)
     return presets.with_method(config, method, options) if method else config
-
-
-def _options(texts: list[str]) -> dict[str, str]:
-    """NAME=VALUE of each `--set`."""
-    pairs = [text.partition("=") for text in texts]
-    if wrong := [text for text, (name, equals, _) in zip(texts, pairs) if not (name and equals)]:
-        raise typer.BadParameter(f"expected NAME=VALUE, found {wrong[0]!r}", param_hint="--set")
-    return {name: value for name, _, value in pairs}
 
 
 def _measured(accuracy: Path | None, rungs: list[Rung]) -> tuple[str, list[Rung]]:

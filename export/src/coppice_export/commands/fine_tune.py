@@ -12,16 +12,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ..branches import merge_branches
 from ..bundle import BundleSpec, Rung, validate, write_bundle
 from ..checkpoint import SourceError
-from ..config import Attention, Reduction, ViTConfig
+from ..config import ViTConfig
 from ..cost import model_macs
 from ..labels import labels_for
-from ..photographs import Photograph, class_numbers, find_photographs
-from ..schedule import load_schedule
+from ..photographs import Photograph, class_numbers, find_photographs, spread
 from ..sources import open_source
-from .options import MergeShare, Method, PresetName, Rank, SourcePath, named_rung, numbers
+from .compaction import Compaction
+from .options import ComputedHeads, DwKernel, FfnRank, MergeShare, PresetName, Rank, Settings, SourcePath
 from .options import preset as known_preset
+from .student import Plan
 
 __all__ = ["fine_tune"]
 
@@ -50,16 +52,33 @@ def fine_tune(
     schedule: Annotated[
         Path | None, typer.Option(help="A schedule of `search`, in place of --reduce-at, --method and --rung.")
     ] = None,
-    method: Method = "merge",
+    method: Annotated[
+        str,
+        typer.Option(help="How tokens are reduced: top_k, merge, prune_merge; or a published method, as in convert."),
+    ] = "merge",
+    setting: Settings = None,
     merge_share: MergeShare = 1.0,
     rank: Rank = "importance_distance",
     linear: Annotated[
         str | None, typer.Option(help="Blocks that learn linear attention (elu1, row_sum) in place of softmax.")
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1)] = 3,
+    hallucinate: ComputedHeads = 0,
+    dw_kernel: DwKernel = 0,
+    ffn_rank: FfnRank = 0,
+    ffn_branches: Annotated[
+        int, typer.Option(min=1, help="--ffn-rank: parallel maps whose sum each factor is while it learns.")
+    ] = 2,
+    count: Annotated[
+        int, typer.Option(min=2, help="--hallucinate, --ffn-rank: photographs to fit to before learning.")
+    ] = 64,
+    epochs: Annotated[int, typer.Option(min=0, help="0: the model as learning would begin with it.")] = 3,
     views: Annotated[int, typer.Option(min=1, help="Random crops of each photograph, one an epoch.")] = 1,
     learning_rate: Annotated[float, typer.Option(min=0, help="The highest; a half cosine leads to 0.")] = 1e-4,
     batch: Annotated[int, typer.Option(min=1)] = 32,
+    source_share: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Way back to the weights it came from: 0.4, or 0 if these were made for it."),
+    ] = None,
     held_out: Annotated[int, typer.Option(min=2, help="Photographs to measure by, never learned from.")] = 128,
     seed: int = 0,
     bfloat16: Annotated[bool, typer.Option(help="Compute with 8 significant bits where that is faster.")] = True,
@@ -72,8 +91,19 @@ def fine_tune(
         import torch
 
         from .. import distill
+        from ..methods.cffn import branched
     except ImportError as error:
         raise SourceError(f"Fine-tuning needs PyTorch ({error}): install coppice-export[torch].") from None
+    plan = Plan(reduce_at, rung, schedule, method, setting, merge_share, rank, linear)
+    compaction = Compaction(hallucinate, dw_kernel, ffn_rank)
+    opened = open_source(source, known_preset(preset))
+    dense = dataclasses.replace(opened.config, reductions=())
+    config, rungs = plan.applied(dense)
+    labels = opened.labels or labels_for(config.classes)
+    if config.stages and not rungs:
+        raise typer.BadParameter("expected a budget for each block of --reduce-at, found none", param_hint="--rung")
+    if source_share is None:
+        source_share = 0.0 if compaction.asked or plan.changes_more_than_counts(dense) else distill.Recipe.source_share
     recipe = distill.Recipe(
         seed=seed,
         held_out=held_out,
@@ -82,22 +112,8 @@ def fine_tune(
         batch=batch,
         learning_rate=learning_rate,
         bfloat16=bfloat16,
+        source_share=source_share,
     )
-    opened = open_source(source, known_preset(preset))
-    dense = dataclasses.replace(opened.config, reductions=())
-    config, rungs = _with_linear(dense, linear), tuple(named_rung(text) for text in rung or ())
-    if schedule and (reduce_at or rungs):
-        raise typer.BadParameter("--schedule replaces --reduce-at and --rung")
-    if schedule:
-        searched = load_schedule(schedule)
-        config, rungs = searched.applied(config), tuple(searched.ladder)
-    else:
-        blocks = numbers("--reduce-at", reduce_at)
-        reductions = Reduction.at(*blocks, method=method, merge_share=merge_share, rank=rank)
-        config = dataclasses.replace(config, reductions=reductions)
-    labels = opened.labels or labels_for(config.classes)
-    if config.reductions and not rungs:
-        raise typer.BadParameter("expected a budget for each block of --reduce-at, found none", param_hint="--rung")
     spec = BundleSpec(f"{config.name}-tuned", "1.0.0", labels, rungs, rungs[0].name if rungs else "")
     validate(bundle, config, spec, overwrite)
     ladder = rungs or (Rung("all", ()),)
@@ -107,26 +123,23 @@ def fine_tune(
     if device not in ("auto", *available):
         raise SourceError(f"device {device!r}: PyTorch has {' and '.join(available)} here; name one, or auto.")
     place = available[0] if device == "auto" else device
-    models = [_model(c, opened.state).to(place) for c in (config, dense)]
+    chosen = spread([found[i] for i in sorted(distill.divided(len(found), recipe)[1])], count)
+    config, state = compaction.applied(config, opened.state, chosen, console)
+    torch.manual_seed(seed)
+    student = _model(config, state)
+    if ffn_rank:
+        student = branched(student, ffn_branches, seed=seed)
+    models = [model.to(place) for model in (student, _model(dense, opened.state))]
     rows = distill.fine_tune(*models, found, _classes(found, labels), ladder, out, recipe)
-    state = {name: value.cpu().numpy() for name, value in models[0].state_dict().items() if value.is_floating_point()}
-    _report(config, state, ladder, rows, out, threads)
+    state = {name: value.cpu().numpy() for name, value in student.state_dict().items() if value.is_floating_point()}
+    state = merge_branches(state)
+    _report(config, state, opened.state, ladder, rows, out, threads)
     last = rows[-1]["rungs"]
     spec = dataclasses.replace(spec, rungs=tuple(dataclasses.replace(r, top1=last[r.name].get("top1")) for r in rungs))
     if rungs and "top1" in rows[0]["teacher"]:
         spec = dataclasses.replace(spec, accuracy_data=f"{held_out} held-out photographs of {photographs.stem}")
     write_bundle(bundle, config, state, spec, overwrite)
     console.print(f"wrote {out}/curve.json, tradeoff.png, tradeoff.svg, weights.npz and the bundle {bundle}")
-
-
-def _with_linear(dense: ViTConfig, linear: str | None) -> ViTConfig:
-    attention = list(dense.attention)
-    for block in numbers("--linear", linear or ""):
-        if block not in range(dense.depth):
-            sentence = f"{dense.name} has blocks 0..{dense.depth - 1}, found {block}"
-            raise typer.BadParameter(sentence, param_hint="--linear")
-        attention[block] = Attention("linear", feature_map="elu1", normalize="row_sum")
-    return dataclasses.replace(dense, attention=tuple(attention))
 
 
 def _model(config: ViTConfig, state: dict[str, np.ndarray]):
@@ -136,16 +149,19 @@ def _model(config: ViTConfig, state: dict[str, np.ndarray]):
 
     model = VisionTransformer(config).eval()
     counters = {name: value for name, value in model.state_dict().items() if name.endswith("num_batches_tracked")}
-    model.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()} | counters)
+    began = {name: value for name, value in model.state_dict().items() if ".merger." in name}
+    model.load_state_dict(began | {name: torch.from_numpy(array) for name, array in state.items()} | counters)
     return model
 
 
-def _report(config: ViTConfig, state, ladder: Sequence[Rung], rows: list[dict], out: Path, threads: int) -> None:
+def _report(
+    config: ViTConfig, state, dense_state, ladder: Sequence[Rung], rows: list[dict], out: Path, threads: int
+) -> None:
     """A table of the rungs, and their accuracy against their latency before and after."""
     from ..plots import draw_tradeoff
     from ..timing import DENSE, time_rungs
 
-    times = time_rungs(config, state, ladder, threads)
+    times = time_rungs(config, state, ladder, threads, dense_state=dense_state)
     metric = "top1" if "top1" in rows[0]["teacher"] else "agreement"
     before, after = ({name: rung[metric] for name, rung in row["rungs"].items()} for row in (rows[0], rows[-1]))
     table = Table("rung", "tokens kept", "multiply-adds", "run", "speed", f"{metric} before", f"{metric} after")

@@ -10,7 +10,21 @@ import typer
 from ..bundle import Rung
 from ..config import PRESETS, ViTConfig
 
-__all__ = ["MergeShare", "Method", "PresetName", "Rank", "SourcePath", "named_rung", "numbers", "preset"]
+__all__ = [
+    "ComputedHeads",
+    "DwKernel",
+    "FfnRank",
+    "MergeShare",
+    "Method",
+    "PresetName",
+    "Rank",
+    "Settings",
+    "SourcePath",
+    "named_rung",
+    "numbers",
+    "preset",
+    "settings",
+]
 
 SourcePath = Annotated[
     Path, typer.Argument(help="A state dict (.npz, .safetensors, .pth; timm's names) or a Hugging Face folder.")
@@ -21,6 +35,17 @@ PresetName = Annotated[
 ]
 Method = Annotated[str, typer.Option(help="How tokens are reduced: top_k, merge, prune_merge.")]
 MergeShare = Annotated[float, typer.Option(help="prune_merge: share of the tokens that go which merge.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting of the method: NAME=VALUE. Repeat for more.")
+]
+ComputedHeads = Annotated[
+    int,
+    typer.Option(
+        "--hallucinate", min=0, help="Heads that compute attention maps; the others' are made of these (hMHSA)."
+    ),
+]
+DwKernel = Annotated[int, typer.Option(help="--hallucinate: edge of the convolution over maps: 0, 1 or 3.")]
+FfnRank = Annotated[int, typer.Option(min=0, help="Rank of the second MLP matrix as two factors (cFFN).")]
 Rank = Annotated[str, typer.Option(help="prune_merge: tokens by importance, or by importance_distance.")]
 
 
@@ -44,3 +69,11 @@ def named_rung(text: str) -> Rung:
     if not equals:
         raise typer.BadParameter(f"expected NAME=COUNT,COUNT, found {text!r}", param_hint="--rung")
     return Rung(name, numbers("--rung", counts))
+
+
+def settings(texts: list[str] | None) -> dict[str, str]:
+    """NAME=VALUE of each `--set`."""
+    pairs = [text.partition("=") for text in texts or ()]
+    if wrong := [text for text, (name, equals, _) in zip(texts or (), pairs) if not (name and equals)]:
+        raise typer.BadParameter(f"expected NAME=VALUE, found {wrong[0]!r}", param_hint="--set")
+    return {name: value for name, _, value in pairs}

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-
-from ..config import Attention, Reduction, ViTConfig
-from .schedules import from_block
-from .schedules import same_count as rungs
+from ..config import ViTConfig
+from . import linear_attention, token_sampling
+from .token_sampling import rungs
 
 __all__ = ["preset", "rungs"]
-
-_UNREDUCED = 2  # blocks before the first that samples, in the open implementation
 
 
 def preset(config: ViTConfig, normalize: str = "row_sum") -> ViTConfig:
@@ -19,6 +15,4 @@ def preset(config: ViTConfig, normalize: str = "row_sum") -> ViTConfig:
     The weights must have been trained with this attention. normalize: what they were trained with; the thesis writes no
     denominator (`none`), its open implementation divides by the root of the head's width (`sqrt_d`).
     """
-    linear = Attention("linear", feature_map="elu1", reweight="cos1d", normalize=normalize)
-    reductions = Reduction.at(*from_block(config, _UNREDUCED), method="sample")
-    return dataclasses.replace(config, attention=(linear,) * config.depth, reductions=reductions)
+    return token_sampling.preset(linear_attention.preset(config, normalize=normalize))

@@ -1,4 +1,4 @@
-"""The methods of reducing tokens by name, as `convert --method` takes them.
+"""The published methods by name, as `convert --method` takes them.
 
 A module's `preset` gives a configuration with the method in it, its `rungs` the token budgets that `convert` makes of
 it: counts for each stage, none where the method has no budget.
@@ -10,7 +10,19 @@ import inspect
 import json
 
 from ..config import ViTConfig
-from . import ats, diffrate, dynamic_vit, e_attention, evit, ltmp, patch_merger, tome, top_k
+from . import (
+    ats,
+    diffrate,
+    dynamic_vit,
+    e_attention,
+    evit,
+    linear_attention,
+    ltmp,
+    patch_merger,
+    token_sampling,
+    tome,
+    top_k,
+)
 
 __all__ = ["PRESETS", "with_method"]
 
@@ -21,6 +33,8 @@ PRESETS = {
     "diffrate": diffrate,
     "ltmp": ltmp,
     "ats": ats,
+    "linear-attention": linear_attention,
+    "token-sampling": token_sampling,
     "e-attention": e_attention,
     "dynamic-vit": dynamic_vit,
     "patch-merger": patch_merger,
