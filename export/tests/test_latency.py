@@ -94,7 +94,7 @@ def test_comes_back_from_its_file(tiny, tmp_path):
     ("spoil", "said"),
     [
         (lambda c: c.pop("tokens"), "tokens"),
-        (lambda c: c.update(format=2), "format 1"),
+        (lambda c: c.update(format=3), "format 1"),
         (lambda c: c.update(surplus=0), "surplus"),
         (lambda c: c["tokens"].reverse(), "must rise"),
         (lambda c: c["last_ms"].pop(), "one time for each"),

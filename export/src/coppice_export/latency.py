@@ -23,10 +23,12 @@ from .check import sample_images, session
 from .checkpoint import SourceError
 from .config import Reduction, ViTConfig
 from .model import build_blocks, build_model
+from .runs_curve import parts_of_runs
 
 __all__ = ["Curve", "Machine", "load_curve", "measure_curve", "save_curve", "this_machine"]
 
 FORMAT = 1
+OF_RUNS = 2  # what `coppice latency --curve` writes
 
 
 @dataclass(frozen=True)
@@ -222,8 +224,10 @@ def load_curve(path: Path, config: ViTConfig) -> Curve:
     """Raises SourceError for a file that is no curve, or the curve of another model."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("format") != FORMAT:
-            raise ValueError(f"a curve of format {FORMAT} is needed")
+        if (version := content.pop("format")) not in (FORMAT, OF_RUNS):
+            raise ValueError(f"a curve of format {FORMAT} or {OF_RUNS} is needed")
+        if version == OF_RUNS:
+            content = parts_of_runs(content, config) | {"machine": content["machine"]}
         content = {name: _frozen(value) for name, value in content.items()}
         curve = Curve(**content | {"machine": Machine(**content["machine"])})
         _validate(curve)

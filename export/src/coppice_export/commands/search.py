@@ -58,6 +58,11 @@ def search(
     opened = open_source(source, known_preset(preset))
     dense = replace(opened.config, reductions=())
     board = load_curve(curve, dense) if curve else None
+    if board and board.reduction.get("method", method) != method:
+        measured = board.reduction["method"]
+        raise SourceError(
+            f"{curve}: the curve is of {measured}, asked for {method}; measure that, or search {measured}."
+        )
     cost, whole = (board.latency_ms, board.dense_ms) if board else (model_macs, model_macs(dense, (), False))
     unit = f"ms on {board.machine.board}, {board.machine.threads} threads" if board else "multiply-adds"
     asked = Search(dense, Reduction(0, method, merge_share=merge_share, rank=rank), cost, whole, _shares(costs), stages)

@@ -116,6 +116,9 @@ final class LatencyCommand implements Callable<Integer> {
   @Option(names = "--report", paramLabel = "FILE", description = "Write the whole report as JSON; it names no person, host or folder.")
   private Path report;
 
+  @Option(names = "--curve", paramLabel = "FILE.json", description = "Instead: the time over token counts, with a PNG and an SVG of it beside the file.")
+  private Path curve;
+
   @Option(names = "--compare", paramLabel = "OTHER", description = "Instead: how much longer this other bundle takes, side by side.")
   private Path other;
 
@@ -153,6 +156,10 @@ final class LatencyCommand implements Callable<Integer> {
       throw new IllegalArgumentException("--report must be a file in a folder that exists: " + report); // before minutes of measuring
     }
     try (Classifier classifier = Coppice.open(bundle, opening)) {
+      if (curve != null) {
+        new LatencyCurve(classifier, opening.threads(), root(), curve).measure(time, image(classifier), progress("runs"), command.commandLine().getOut());
+        return 0;
+      }
       return other == null ? measure(classifier, plan, opening) : compare(classifier, opening, time);
     }
   }
