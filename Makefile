@@ -6,7 +6,7 @@ DEMO_IMAGE ?= docs/images/golf-ball.jpg
 BUNDLE ?= export/bundles/imagenette-mini
 
 .DEFAULT_GOAL := help
-.PHONY: help build native demo test stress fuzz arm64 bench bench-java bench-arm accuracy clean
+.PHONY: help build native demo test stress fuzz arm64 bench bench-java bench-jmh bench-arm accuracy clean
 
 help:  ## list the commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -44,6 +44,10 @@ bench: build  ## compare with stock ONNX Runtime; writes target/bench/
 bench-java: build  ## what the runtime adds to ONNX Runtime: BUNDLE=folder; microseconds a run, time and memory to the first result
 	@java -cp 'runtime/bench/target/coppice-bench.jar:runtime/bench/target/lib/*' dev.coppice.bench.Overhead $(BUNDLE) 5000
 	@java -cp 'runtime/bench/target/coppice-bench.jar:runtime/bench/target/lib/*' dev.coppice.bench.FirstResult $(BUNDLE) 10 target/bench/first-result
+
+bench-jmh: build  ## every arrow from image bytes to a result, time and allocation: BUNDLE=folder; writes target/bench/jmh.json
+	@mkdir -p target/bench
+	@java -cp 'runtime/bench/target/coppice-bench.jar:runtime/bench/target/lib/*' org.openjdk.jmh.Main dev.coppice.pipeline.Line -p bundle=$(BUNDLE) -prof gc -rf json -rff target/bench/jmh.json
 
 bench-arm: arm64  ## estimate the speed on 64-bit ARM, compare with the baseline
 	@$(python) native/bench/arm.py
