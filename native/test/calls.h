@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "block.h"
 #include "node.h"
 #include "problem.h"
 
@@ -21,6 +22,11 @@ inline Argument tensor(const std::string& name, const std::vector<int64_t>& shap
   for (const int64_t n : shape) count *= static_cast<size_t>(n);
   const std::vector<float> values = normal(count, 1);
   return type == kHalf ? halves(name, shape, values) : floats(name, shape, values);
+}
+
+// A block of two heads of eight features in int8 and float16, with x in `type`.
+inline BlockProblem small_block(int64_t tokens, size_t inner, size_t depth) {
+  return random_block(1, static_cast<size_t>(tokens), 16, inner, depth, WeightType::kInt8, WeightType::kHalf, 1);
 }
 
 // Every operator on `tokens` tokens of two heads of eight features; outputs in the same type.
@@ -81,6 +87,23 @@ inline std::vector<Call> calls(int64_t tokens, ONNXTensorElementDataType type) {
       {"PruneMergeTokens_distance" + suffix,
        {"PruneMergeTokens", {text("rank", "importance_distance")}, {scores, integers("count", {}, {tokens / 2}), x}, {{"index", kInt64}, {"y", type}}}},
       {"PatchMerger" + suffix, {"PatchMerger", {{"layer_norm", int64_t{1}}}, {x, tensor("w", {16, 5}, type)}, {{"y", type}}}},
+      {"MlpBlock" + suffix, {"MlpBlock", {}, block_inputs(small_block(tokens, 40, 40), "fc1", "fc2", type), {{"y", type}}}},
+      {"MlpBlock_swiglu" + suffix,
+       {"MlpBlock", {text("activation", "swiglu")}, block_inputs(small_block(tokens, 40, 20), "fc1", "fc2", type), {{"y", type}}}},
+      {"AttentionBlock" + suffix,
+       {"AttentionBlock",
+        {heads, text("score", "cls")},
+        block_inputs(small_block(tokens, 48, 16), "qkv", "proj", type),
+        {{"y", type}, {"scores", type}, {"projection", type}}}},
+      {"AttentionBlock_linear" + suffix,
+       {"AttentionBlock",
+        {heads, text("attention", "linear")},
+        [&] {
+          std::vector<Argument> inputs = block_inputs(small_block(tokens, 48, 16), "qkv", "proj", type);
+          inputs.push_back(integers("query_index", {1, 1}, {0}));
+          return inputs;
+        }(),
+        {{"y", type}}}},
       {"HallucinatedAttention" + suffix,
        {"HallucinatedAttention",
         {{"num_heads", int64_t{4}}, {"dw_kernel", int64_t{3}}, text("renorm", "row_sum")},

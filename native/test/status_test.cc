@@ -34,9 +34,32 @@ Node prune_merge(std::vector<Argument> inputs, std::vector<Attribute> attributes
 }
 
 const Argument kLeftOut{};
+
+// A good block with one input replaced or added.
+Node block(const std::string& op, const Argument& changed, std::vector<Attribute> attributes = {}, std::vector<Result> outputs = {{"y"}}) {
+  const bool mlp = op == "MlpBlock";
+  const BlockProblem p = random_block(1, 5, 8, mlp ? 12 : 24, mlp ? 12 : 8, WeightType::kInt8, WeightType::kFloat, 1);
+  Node node{op, std::move(attributes), mlp ? block_inputs(p, "fc1", "fc2") : block_inputs(p, "qkv", "proj"), std::move(outputs)};
+  if (!mlp && (node.attributes.empty() || node.attributes[0].name != "num_heads")) node.attributes.push_back(kTwoHeads);
+  const std::vector<std::string> names = mlp ? std::vector<std::string>{"x", "norm_weight", "norm_bias", "fc1", "fc1_bias", "fc1_scale", "fc2", "fc2_bias", "fc2_scale", "fc2_u", "fc2_u_scale"}
+                                             : std::vector<std::string>{"x", "norm_weight", "norm_bias", "qkv", "qkv_bias", "qkv_scale", "proj", "proj_bias", "proj_scale", "query_index", "positions", "size", "mix", "dw"};
+  node.inputs.resize(names.size());
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i] == changed.name) node.inputs[i] = changed;
+  }
+  return node;
+}
+
+// Int8 panels that hold a value where the format wants none.
+Argument spoilt_panels(size_t at, char value) {
+  Argument panels = block("MlpBlock", {}).inputs[3];
+  panels.bytes[at] = value;
+  return panels;
+}
 const std::vector<int64_t> kQkv{2, 5, 12};
 
 std::vector<Refused> refused() {
+  const auto text = [](const char* name, const char* value) { return Attribute{name, std::string(value)}; };
   const Argument qkv = tensor("qkv", kQkv), count = integers("count", {}, {2});
   return {
       {"rank", attention("TokenScores", {tensor("qkv", {5, 12})}), "TokenScores: input qkv must have shape [B,N,3D], found [5,12]."},
@@ -89,6 +112,36 @@ std::vector<Refused> refused() {
        "PruneMergeTokens: attribute merge_share must be 0..1, found 1.500000.", kAtCreation},
       {"rank_rule", prune_merge({tensor("scores", {2, 5}), count, tensor("x", {2, 5, 3})}, {{"rank", std::string("distance")}}),
        "PruneMergeTokens: attribute rank must be one of importance, importance_distance, found distance.", kAtCreation},
+      {"block_x", block("MlpBlock", tensor("x", {1, 5, 9})), "MlpBlock: input x must have shape [B,N,8] to match norm_weight, found [1,5,9]."},
+      {"block_no_token", block("AttentionBlock", tensor("x", {1, 0, 8})), "AttentionBlock: input x must have at least one token, found shape [1,0,8]."},
+      {"block_weight_computed", block("MlpBlock", tensor("fc2", {1, 12, 16})),
+       "MlpBlock: input fc2 must be a constant of the model (an initializer), found a computed tensor.", kAtCreation},
+      {"block_weight_shape", block("MlpBlock", constant(tensor("fc2", {1, 11, 16}))),
+       "MlpBlock: input fc2 must have shape [1,12,16], panels of 12 inputs and 8 outputs, found [1,11,16].", kAtCreation},
+      {"block_weight_type", block("MlpBlock", constant(integers("fc2", {1}, {1}))),
+       "MlpBlock: input fc2 must be float32, float16 or int8, found ONNX element type 7.", kAtCreation},
+      {"block_minus_128", block("MlpBlock", spoilt_panels(0, -128)), "MlpBlock: input fc1 must hold -127..127, found -128; pack it with the export.", kAtCreation},
+      {"block_padding", block("MlpBlock", spoilt_panels(12 * 4 + 1, 3)),
+       "MlpBlock: input fc1 must hold zeros where it has no input or output, found 3; pack it with the export.", kAtCreation},
+      {"block_without_scale", block("MlpBlock", constant(Argument{"fc2", kInt8, {1, 3, 16, 4}, std::vector<char>(192)})),
+       "MlpBlock: input fc2_scale is missing; int8 weights need one scale for each of 8 outputs.", kAtCreation},
+      {"block_scale_of_floats", block("MlpBlock", constant(tensor("fc2_scale", {8}))), "MlpBlock: input fc2_scale needs int8 weights in fc2; leave it out.",
+       kAtCreation},
+      {"block_scales", block("MlpBlock", constant(tensor("fc1_scale", {11}))), "MlpBlock: input fc1_scale must have shape [12], found [11].", kAtCreation},
+      {"block_norm", block("MlpBlock", constant(tensor("norm_bias", {9}))), "MlpBlock: input norm_bias must have shape [8], found [9].", kAtCreation},
+      {"block_width", block("AttentionBlock", constant(tensor("proj_bias", {16}))),
+       "AttentionBlock: input proj_bias must have shape [8] to match norm_weight, found [16].", kAtCreation},
+      {"block_u_scale", block("MlpBlock", constant(tensor("fc2_u_scale", {3}))), "MlpBlock: input fc2_u_scale needs fc2_u; connect it or leave the scale out.",
+       kAtCreation},
+      {"block_gates", block("MlpBlock", constant(tensor("fc1_bias", {13})), {text("activation", "swiglu")}), "MlpBlock: ", kAtCreation},
+      {"block_heads", block("AttentionBlock", {}, {{"num_heads", int64_t{5}}}),
+       "AttentionBlock: input qkv_bias must have a length that is a multiple of 15 (num_heads=5, 5 of them computed), found [24]; export with the model's own head count.",
+       kAtCreation},
+      {"block_scores", block("AttentionBlock", {}, {text("attention", "linear")}, {{"y"}, {"scores"}}),
+       "AttentionBlock: output scores needs attribute attention=softmax, found linear; connect TokenScores to output projection, or leave the output out.", kAtCreation},
+      {"block_mix", block("AttentionBlock", constant(tensor("mix", {1, 1}))),
+       "AttentionBlock: input mix needs attribute attention=hallucinated; set it or leave the input out.", kAtCreation},
+      {"block_query", block("AttentionBlock", integers("query_index", {1, 1}, {5})), "AttentionBlock: input query_index must name tokens 0..4, found 5."},
   };
 }
 

@@ -103,7 +103,8 @@ def this_machine(threads: int) -> Machine:
     names = [line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")]
     board = tree.read_text(encoding="utf-8").strip("\0\n") if tree.exists() else next(iter(names), platform.machine())
     flags = set(info.split())
-    bodies = {"avx512": {"avx512f", "avx512vl", "avx512dq", "avx512bw"}, "avx2": {"avx2", "fma"}, "neon": {"asimd"}}
+    avx512 = {"avx512f", "avx512vl", "avx512dq", "avx512bw"}
+    bodies = {"avx512_vnni": avx512 | {"avx512_vnni"}, "avx512": avx512, "avx2": {"avx2", "fma"}, "neon": {"asimd"}}
     isa = os.environ.get("COPPICE_ISA") or next((name for name, needed in bodies.items() if needed <= flags), "scalar")
     return Machine(board, isa, threads, onnxruntime.__version__)
 
