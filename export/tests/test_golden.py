@@ -84,7 +84,7 @@ def test_half_tensors_give_the_float32_result_rounded_once(case):
         np.testing.assert_array_equal(array, wanted, err_msg=name)
 
 
-@pytest.mark.parametrize("isa", ["scalar", "avx2", "avx512", "neon"])
+@pytest.mark.parametrize("isa", ["scalar", "avx2", "avx512", "avx512_vnni", "neon", "neon_dotprod"])
 def test_every_body_of_this_machine_reproduces_the_cases(isa):
     """The stored outputs hold for each instruction set, forced by COPPICE_ISA."""
     command = [sys.executable, "-m", "pytest", "-q", __file__, "-k", "test_library_reproduces_case"]

@@ -2,6 +2,11 @@
 
 #include <cstdlib>
 
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 namespace coppice {
 namespace {
 
@@ -11,13 +16,11 @@ struct Body {
   bool runnable;           // this processor has it
 };
 
-#if defined(__x86_64__)
 // An extension that attention has no use for: the bodies of what it extends, under its own name.
 Kernels named(const char* isa, Kernels kernels) {
   kernels.isa = isa;
   return kernels;
 }
-#endif
 
 }  // namespace
 
@@ -30,15 +33,18 @@ Choice choose_kernels(const char* forced) {
   static const Kernels vnni = named("avx512_vnni", avx512::kKernels);
   const Body bodies[] = {{"scalar", &scalar::kKernels, true},
                          {"neon", nullptr, false},
+                         {"neon_dotprod", nullptr, false},
                          {"avx2", &avx2::kKernels, has_avx2},
                          {"avx512", &avx512::kKernels, has_avx512},
                          {"avx512_vnni", &vnni, has_avx512 && __builtin_cpu_supports("avx512vnni")}};
 #else  // 64-bit ARM: NEON is part of the base architecture
+  static const Kernels dotprod = named("neon_dotprod", neon::kKernels);
   const Body bodies[] = {{"scalar", &scalar::kKernels, true},
                          {"avx2", nullptr, false},
                          {"avx512", nullptr, false},
                          {"avx512_vnni", nullptr, false},
-                         {"neon", &neon::kKernels, true}};
+                         {"neon", &neon::kKernels, true},
+                         {"neon_dotprod", &dotprod, (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0}};
 #endif
   Choice choice;
   size_t count = 0;

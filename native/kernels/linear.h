@@ -81,5 +81,6 @@ namespace avx2 { extern const LinearKernels kLinearKernels; }
 namespace avx512 { extern const LinearKernels kLinearKernels; }
 namespace avx512_vnni { extern const LinearKernels kLinearKernels; }
 namespace neon { extern const LinearKernels kLinearKernels; }
+namespace neon_dotprod { extern const LinearKernels kLinearKernels; }
 
 }  // namespace coppice

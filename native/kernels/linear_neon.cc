@@ -8,6 +8,7 @@ namespace {
 #define COPPICE_LANES 4
 #define COPPICE_UNSIGNED_INPUT 0
 #include "body/vector.h"
+#include "body/half.h"
 #include "body/layer_norm.h"
 #include "body/activation.h"
 #include "body/quantise.h"

@@ -29,7 +29,7 @@ class LinearAtEveryShape : public testing::TestWithParam<Shape> {
 // Around the tiles' rows (4, 8, 14), groups of four bytes and of 64, and one and two panels of 16 columns.
 INSTANTIATE_TEST_SUITE_P(Body, LinearAtEveryShape,
                          testing::Combine(testing::ValuesIn(runnable()), testing::Values(WeightType::kFloat, WeightType::kHalf, WeightType::kInt8),
-                                          testing::Values(1, 2, 5, 13, 14, 15, 31), testing::Values(1, 3, 4, 15, 64, 65, 130),
+                                          testing::Values(1, 2, 3, 4, 5, 13, 14, 15, 31), testing::Values(1, 3, 4, 15, 64, 65, 130),
                                           testing::Values(1, 5, 16, 17, 32, 33, 50)),
                          [](const auto& info) {
                            return std::string(std::get<0>(info.param)->isa) + "_" + type_name(std::get<1>(info.param)) + "_" +

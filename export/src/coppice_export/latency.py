@@ -104,7 +104,13 @@ def this_machine(threads: int) -> Machine:
     board = tree.read_text(encoding="utf-8").strip("\0\n") if tree.exists() else next(iter(names), platform.machine())
     flags = set(info.split())
     avx512 = {"avx512f", "avx512vl", "avx512dq", "avx512bw"}
-    bodies = {"avx512_vnni": avx512 | {"avx512_vnni"}, "avx512": avx512, "avx2": {"avx2", "fma"}, "neon": {"asimd"}}
+    bodies = {
+        "avx512_vnni": avx512 | {"avx512_vnni"},
+        "avx512": avx512,
+        "avx2": {"avx2", "fma"},
+        "neon_dotprod": {"asimd", "asimddp"},
+        "neon": {"asimd"},
+    }
     isa = os.environ.get("COPPICE_ISA") or next((name for name, needed in bodies.items() if needed <= flags), "scalar")
     return Machine(board, isa, threads, onnxruntime.__version__)
 

@@ -21,18 +21,33 @@ struct LinearTile {
   size_t second, steps;
 };
 
+#if COPPICE_LANES == 4
+#include "linear_tile_neon.h"
+#endif
+
+// Rows of a tile.
+template <class Type>
+constexpr size_t rows_of() {
+  return sizeof(typename Type::Sum) == sizeof(Vec) ? kLinearRows : kLinearRows / 2;
+}
+
 // finish(row, sum, sum of the second vector) for each row.
 template <class Type, size_t Rows, bool Two, class Finish>
-inline void linear_tile(const LinearTile& t, const Finish& finish) {
-  const size_t row = t.row, three = 3 * row, second = t.second;
-  // One pointer serves four rows: a pointer for each would not fit the registers.
-  const char *a0 = t.a, *a4 = a0 + (Rows > 4 ? 4 * row : 0), *a8 = a0 + (Rows > 8 ? 8 * row : 0), *a12 = a0 + (Rows > 12 ? 12 * row : 0);
-  const char* b = t.b;
+inline void linear_tile(const LinearTile& whole, const Finish& finish) {
 #define COPPICE_DECLARE(r) \
   auto c##r = Type::zero(), d##r = Type::zero(); \
   (void)c##r, (void)d##r;
   COPPICE_EACH_ROW(COPPICE_DECLARE)
 #undef COPPICE_DECLARE
+#if COPPICE_LANES == 4
+  const LinearTile t = several_steps<Rows, Two>(whole, c0, d0, c1, d1, c2, d2, c3, d3, c4, d4, c5, d5, c6, d6, c7, d7);
+#else
+  const LinearTile& t = whole;
+#endif
+  const size_t row = t.row, three = 3 * row, second = t.second;
+  // One pointer serves four rows: a pointer for each would not fit the registers.
+  const char *a0 = t.a, *a4 = a0 + (Rows > 4 ? 4 * row : 0), *a8 = a0 + (Rows > 8 ? 8 * row : 0), *a12 = a0 + (Rows > 12 ? 12 * row : 0);
+  const char* b = t.b;
   for (size_t step = t.steps; step > 0; --step) {
     const auto b0 = Type::weights(b), b1 = Type::weights(Two ? b + second : b);
     (void)b1;
@@ -49,12 +64,12 @@ inline void linear_tile(const LinearTile& t, const Finish& finish) {
     b += Type::kBytes * kWeightPanel;
   }
 #define COPPICE_FINISH(r) \
-  if constexpr (Rows > r) finish(r, c##r, d##r);
+  if constexpr (Rows > r) finish(r, total(c##r), total(d##r));
   COPPICE_EACH_ROW(COPPICE_FINISH)
 #undef COPPICE_FINISH
 }
 
-template <class Type, bool Two, size_t Rows = kLinearRows, class Finish>
+template <class Type, bool Two, size_t Rows = rows_of<Type>(), class Finish>
 inline void linear_tile(const LinearTile& t, size_t rows, const Finish& finish) {
   if (rows == Rows) return linear_tile<Type, Rows, Two>(t, finish);
   if constexpr (Rows > 1) linear_tile<Type, Two, Rows - 1>(t, rows, finish);

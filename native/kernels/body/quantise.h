@@ -1,7 +1,14 @@
 // Quantisation of rows by the rule of linear.h, for inclusion inside the anonymous namespace of one instruction set's source.
 
+#if COPPICE_LANES == 4 && !defined(__ARM_FEATURE_DOTPROD)
+// Four bytes stand there four times: a vector for four columns.
+constexpr size_t kCopies = 4;
+#else
+constexpr size_t kCopies = 1;
+#endif
+
 // A row's bytes, as many as whole groups of 64, so that a vector may reach past the last.
-inline size_t quantised_stride(size_t width) { return round_up(width, 64); }
+inline size_t quantised_stride(size_t width) { return round_up(width, 64) * kCopies; }
 
 // The rows of one call: x / unit + zero as bytes; those of a body with COPPICE_UNSIGNED_INPUT hold 128 more, `offset` too.
 struct Quantised {
@@ -18,7 +25,12 @@ inline void put_bytes(float scaled, int32_t zero, int8_t* q) {
 #elif COPPICE_LANES == 4
 inline void put_bytes(Vec scaled, int32_t zero, int8_t* q) {
   const int16x4_t x = vqmovn_s32(vaddq_s32(vcvtnq_s32_f32(float32x4_t(scaled)), vdupq_n_s32(zero)));
-  vst1_lane_s32(reinterpret_cast<int32_t*>(q), vreinterpret_s32_s8(vqmovn_s16(vcombine_s16(x, x))), 0);
+  const int8x8_t bytes = vqmovn_s16(vcombine_s16(x, x));
+  if constexpr (kCopies == 4) {
+    vst1q_s8(q, vcombine_s8(bytes, bytes));
+  } else {
+    vst1_lane_s32(reinterpret_cast<int32_t*>(q), vreinterpret_s32_s8(bytes), 0);
+  }
 }
 #elif COPPICE_LANES == 8
 inline void put_bytes(Vec scaled, int32_t zero, int8_t* q) {
@@ -63,8 +75,8 @@ inline void quantise_row(const float* x, size_t width, size_t row, const Quantis
   }
   const float exact = (hi - lo) / 254, unit = exact < 1.17549435e-38f ? 1 : exact, inverse = 1 / unit;
   const auto zero = static_cast<int32_t>(__builtin_rintf(-lo * inverse)) - 127;
-  for (size_t i = 0; i < whole; i += kLanes) put_bytes(load(x + i) * splat(inverse), zero, q + i);
-  if (whole < width) put_bytes(tail * splat(inverse), zero, q + whole);
+  for (size_t i = 0; i < whole; i += kLanes) put_bytes(load(x + i) * splat(inverse), zero, q + i * kCopies);
+  if (whole < width) put_bytes(tail * splat(inverse), zero, q + whole * kCopies);
   out.unit[row] = unit;
   out.offset[row] = zero + (COPPICE_UNSIGNED_INPUT ? 128 : 0);
 }

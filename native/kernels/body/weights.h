@@ -12,6 +12,7 @@ struct FloatWeights {
   static void add(Sum& sum, Input x, Vec w) { sum += x * w; }
 };
 
+#if COPPICE_LANES != 4  // linear.h widens them before
 struct HalfWeights : FloatWeights {
   static constexpr size_t kBytes = 2;
   static Vec weights(const char* b) {
@@ -19,8 +20,6 @@ struct HalfWeights : FloatWeights {
     return Vec(_mm512_maskz_cvtph_ps(0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b))));
 #elif COPPICE_LANES == 8
     return Vec(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(b))));
-#elif COPPICE_LANES == 4
-    return Vec(vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(reinterpret_cast<const uint16_t*>(b)))));
 #else
     float w;
     widen(reinterpret_cast<const uint16_t*>(b), 1, &w);
@@ -28,6 +27,7 @@ struct HalfWeights : FloatWeights {
 #endif
   }
 };
+#endif
 
 #if COPPICE_LANES == 1
 using Ints = int32_t;
@@ -41,10 +41,26 @@ inline int32_t four_bytes(const char* a) {
   return x;
 }
 
+// A sum as it is handed on.
+template <class Sum>
+inline Sum total(const Sum& sum) {
+  return sum;
+}
+#if COPPICE_LANES == 4 && !defined(__ARM_FEATURE_DOTPROD)
+// Of two columns each: sums of the first two bytes of all groups, and of the other two.
+struct Pairs {
+  Ints low, high;
+};
+inline Ints total(const Pairs& sum) { return Ints(vpaddq_s32(int32x4_t(sum.low), int32x4_t(sum.high))); }
+using Int8Sum = Pairs;
+#else
+using Int8Sum = Ints;
+#endif
+
 struct Int8Weights {
-  using Sum = Ints;
+  using Sum = Int8Sum;
   static constexpr size_t kBytes = 4;
-  static Sum zero() { return Ints{}; }
+  static Sum zero() { return Sum{}; }
 #if COPPICE_LANES == 16
   static __m512i weights(const char* b) { return _mm512_loadu_si512(b); }
 #if COPPICE_UNSIGNED_INPUT
@@ -80,13 +96,17 @@ struct Int8Weights {
     sum += Sum(_mm256_madd_epi16(_mm256_maddubs_epi16(x.size, _mm256_sign_epi8(w, x.sign)), _mm256_set1_epi16(1)));
   }
 #elif COPPICE_LANES == 4
-  using Input = int8x8_t;
+  using Input = int8x16_t;
   static int8x16_t weights(const char* b) { return vld1q_s8(reinterpret_cast<const int8_t*>(b)); }
-  static Input spread(const char* a) { return vreinterpret_s8_s32(vdup_n_s32(four_bytes(a))); }
+  static Input spread(const char* a) { return vreinterpretq_s8_s32(vdupq_n_s32(four_bytes(a))); }
+#if defined(__ARM_FEATURE_DOTPROD)
+  static void add(Sum& sum, Input x, int8x16_t w) { sum = Sum(vdotq_s32(int32x4_t(sum), w, x)); }
+#else
   static void add(Sum& sum, Input x, int8x16_t w) {
-    const int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(w), x)), high = vpaddlq_s16(vmull_s8(vget_high_s8(w), x));
-    sum += Sum(vpaddq_s32(low, high));
+    sum.low = Ints(vpadalq_s16(int32x4_t(sum.low), vmull_s8(vget_low_s8(w), vget_low_s8(x))));
+    sum.high = Ints(vpadalq_s16(int32x4_t(sum.high), vmull_high_s8(w, x)));
   }
+#endif
 #else
   using Input = const char*;
   static const char* weights(const char* b) { return b; }
