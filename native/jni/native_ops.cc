@@ -1,7 +1,12 @@
-// Natives of dev.coppice.ops.NativeOps: what the library is and which instruction set it uses. No tensors pass here.
+// Natives of dev.coppice.ops.NativeOps: what the library is, which instruction set it uses, and memory outside of the Java
+// heap. No tensors pass here.
 #include <gnu/libc-version.h>
 #include <jni.h>
+#include <malloc.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <cstdint>
 #include <cstdlib>
 
 #include <exception>
@@ -11,7 +16,7 @@
 namespace {
 
 // Raised whenever a native's signature changes; the Java side refuses another number.
-constexpr jint kAbi = 1;
+constexpr jint kAbi = 2;
 
 jint abi(JNIEnv*, jclass) { return kAbi; }
 
@@ -58,6 +63,33 @@ jobjectArray isas(JNIEnv* env, jclass) {
 
 jstring glibc(JNIEnv* env, jclass) { return env->NewStringUTF(gnu_get_libc_version()); }
 
+// mmap, not malloc: freeing one large block would teach glibc to keep blocks of that size.
+jobject allocate(JNIEnv* env, jclass, jlong bytes) {
+  void* const memory = mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    throw_new(env, "java/lang/OutOfMemoryError", "libcoppice_ops: no memory for a model");
+    return nullptr;
+  }
+  const jobject buffer = env->NewDirectByteBuffer(memory, bytes);
+  if (buffer == nullptr) munmap(memory, static_cast<size_t>(bytes));
+  return buffer;
+}
+
+void release(JNIEnv* env, jclass, jobject buffer) {
+  munmap(env->GetDirectBufferAddress(buffer), static_cast<size_t>(env->GetDirectBufferCapacity(buffer)));
+}
+
+// Pages of a mapped file, which the kernel maps again when they are touched.
+void forget(JNIEnv* env, jclass, jobject buffer) {
+  const auto begin = reinterpret_cast<uintptr_t>(env->GetDirectBufferAddress(buffer));
+  const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t first = (begin + page - 1) / page * page;
+  const uintptr_t end = (begin + static_cast<uintptr_t>(env->GetDirectBufferCapacity(buffer))) / page * page;
+  if (first < end) madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
+}
+
+void trim(JNIEnv*, jclass) { malloc_trim(0); }
+
 template <class Function>
 void* pointer(Function* function) {
   return reinterpret_cast<void*>(function);
@@ -74,10 +106,16 @@ extern "C" JNIEXPORT jint JNICALL JNI_OnLoad(JavaVM* vm, void*) {
   const jclass native_ops = env->FindClass("dev/coppice/ops/NativeOps");
   if (native_ops == nullptr) return JNI_ERR;
   char abi_name[] = "abi", isa_name[] = "isa", isas_name[] = "isas", glibc_name[] = "glibc";
+  char allocate_name[] = "allocate", release_name[] = "release", forget_name[] = "forget", trim_name[] = "trim";
   char to_int[] = "()I", to_string[] = "()Ljava/lang/String;", to_strings[] = "()[Ljava/lang/String;";
+  char to_buffer[] = "(J)Ljava/nio/ByteBuffer;", of_buffer[] = "(Ljava/nio/ByteBuffer;)V", of_nothing[] = "()V";
   const JNINativeMethod methods[] = {{abi_name, to_int, pointer(abi)},
                                      {isa_name, to_string, pointer(isa)},
                                      {isas_name, to_strings, pointer(isas)},
-                                     {glibc_name, to_string, pointer(glibc)}};
-  return env->RegisterNatives(native_ops, methods, 4) == JNI_OK ? JNI_VERSION_1_8 : JNI_ERR;
+                                     {glibc_name, to_string, pointer(glibc)},
+                                     {allocate_name, to_buffer, pointer(allocate)},
+                                     {release_name, of_buffer, pointer(release)},
+                                     {forget_name, of_buffer, pointer(forget)},
+                                     {trim_name, of_nothing, pointer(trim)}};
+  return env->RegisterNatives(native_ops, methods, sizeof(methods) / sizeof(methods[0])) == JNI_OK ? JNI_VERSION_1_8 : JNI_ERR;
 }

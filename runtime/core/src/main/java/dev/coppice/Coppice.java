@@ -23,6 +23,7 @@ import dev.coppice.engine.Engine;
 import dev.coppice.follow.FollowedClassifier;
 import dev.coppice.image.ImageDecoder;
 import dev.coppice.ops.OperatorLibrary;
+import dev.coppice.ort.LibraryStart;
 import dev.coppice.ort.OrtEngine;
 import dev.coppice.ort.SessionSettings;
 import dev.coppice.pipeline.Dispatcher;
@@ -66,8 +67,14 @@ public final class Coppice {
    */
   public static Classifier open(Path bundle, OpenOptions options) {
     Objects.requireNonNull(options, "options");
-    Bundle verified = Bundle.read(Objects.requireNonNull(bundle, "bundle"), options.trust());
-    return new Pipeline(verified.withoutModel(), engine(verified, options), options);
+    Objects.requireNonNull(bundle, "bundle");
+    LibraryStart libraries = new LibraryStart();
+    try {
+      Bundle opened = Bundle.open(bundle, options.trust());
+      return new Pipeline(opened, engine(opened, options), options);
+    } finally {
+      libraries.await();
+    }
   }
 
   /**
@@ -79,21 +86,26 @@ public final class Coppice {
   public static Scheduler schedule(Path bundle, OpenOptions options, SchedulerOptions schedulerOptions) {
     Objects.requireNonNull(options, "options");
     Objects.requireNonNull(schedulerOptions, "schedulerOptions");
-    Bundle verified = Bundle.read(Objects.requireNonNull(bundle, "bundle"), options.trust());
-    List<Rung> rungs = verified.rungs();
+    Objects.requireNonNull(bundle, "bundle");
     double throttle = schedulerOptions.throttleCelsius();
     if (Double.isNaN(throttle)) {
       throttle = BoardProfile.of(Board.probe(ROOT)).map(profile -> profile.throttleCelsius().orElse(Double.NaN)).orElse(Double.NaN);
     }
-    Engine engine = engine(verified, options);
-    BudgetController controller;
+    LibraryStart libraries = new LibraryStart();
     try {
-      controller = Calibration.measure(engine, rungs, schedulerOptions.calibrationRuns(), schedulerOptions.missShare(), throttle);
-    } catch (RuntimeException e) {
-      engine.close();
-      throw e;
+      Bundle opened = Bundle.open(bundle, options.trust());
+      List<Rung> rungs = opened.rungs();
+      Engine engine = engine(opened, options);
+      try {
+        BudgetController controller = Calibration.measure(engine, rungs, schedulerOptions.calibrationRuns(), schedulerOptions.missShare(), throttle);
+        return new Dispatcher(new Pipeline(opened, engine, options), controller, rungs, new Sensors(ROOT), schedulerOptions);
+      } catch (RuntimeException e) {
+        engine.close();
+        throw e;
+      }
+    } finally {
+      libraries.await();
     }
-    return new Dispatcher(new Pipeline(verified.withoutModel(), engine, options), controller, rungs, new Sensors(ROOT), schedulerOptions);
   }
 
   /**
@@ -147,9 +159,14 @@ public final class Coppice {
 
   private static Engine engine(Bundle bundle, OpenOptions options) {
     SessionSettings settings = SessionSettings.of(options, ROOT);
-    OperatorLibrary library = OperatorLibrary.load(); // first: it keeps ONNX Runtime from recording usage
-    return new OrtEngine(bundle.modelBytes(), bundle.modelSha256(), bundle.model(), bundle.info().preprocessing(), library, settings,
-        options.engine().modelCache());
+    Engine engine = new OrtEngine(bundle.graph(), bundle.model(), bundle.info().preprocessing(), OperatorLibrary.load(), settings, options.engine().modelCache());
+    try {
+      bundle.golden(); // nothing is handed out before the last file is verified
+      return engine;
+    } catch (RuntimeException e) {
+      engine.close();
+      throw e;
+    }
   }
 
   /**

@@ -41,6 +41,18 @@ final class CoppiceTest {
     assertThatThrownBy(() -> Coppice.image((byte[]) null)).isInstanceOf(NullPointerException.class).hasMessage("bytes");
   }
 
+  /** Files that are not needed to run are verified beside the opening, and before its end. */
+  @ParameterizedTest
+  @ValueSource(strings = {"README.md", "golden/0/input.bin", "golden/1/case.json"})
+  void shouldNotOpenABundleWithAnyFileChanged(String name) throws IOException {
+    Path copy = ShippedBundle.copyInto(folder);
+    byte[] bytes = Files.readAllBytes(copy.resolve(name));
+    bytes[bytes.length - 1] ^= 1;
+    Files.write(copy.resolve(name), bytes);
+    assertThatThrownBy(() -> Coppice.open(copy)).isInstanceOf(BundleException.class).hasMessageStartingWith(copy.resolve(name).toString())
+        .extracting("code").isEqualTo("bundle.changed");
+  }
+
   @ParameterizedTest
   @ValueSource(ints = {0, 1000, 4_000_000})
   void shouldRefuseATruncatedModelWhoseHashesAreRight(int length) throws IOException {

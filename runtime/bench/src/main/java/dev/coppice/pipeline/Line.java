@@ -74,7 +74,7 @@ public class Line {
     OpenOptions open = OpenOptions.defaults().withThreads(1);
     classifier = Coppice.open(Path.of(bundle), open);
     Bundle read = Bundle.read(Path.of(bundle), Trust.off());
-    engine = new OrtEngine(read.modelBytes(), read.modelSha256(), read.model(), read.info().preprocessing(), OperatorLibrary.load(), SessionSettings.of(open, Path.of("/")),
+    engine = new OrtEngine(read.graph(), read.model(), read.info().preprocessing(), OperatorLibrary.load(), SessionSettings.of(open, Path.of("/")),
         Optional.empty());
     keep = read.budget(Optional.empty()).keep();
     labels = read.info().labels();

@@ -6,11 +6,11 @@ import dev.coppice.api.Keep;
 import dev.coppice.api.Preprocessing;
 import dev.coppice.api.Rung;
 import dev.coppice.api.Trust;
+import dev.coppice.tensor.Graph;
 import dev.coppice.tensor.ModelSpec;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -18,15 +18,15 @@ import java.util.OptionalDouble;
 import java.util.stream.Collectors;
 
 /**
- * A verified bundle: every file is listed, every listed file has its size and hash, and nothing else is there.
+ * A bundle in which every file is listed, nothing else is there, and every file has its size and hash: those that are read here now, the graph
+ * when an engine reads it, the others by the time that {@link #golden()} is told.
  *
  * @param info for users
  * @param model what an engine needs to know
- * @param modelBytes the verified graph; none once it is open
- * @param modelSha256 its hash
- * @param golden inputs with the outputs the author saw
+ * @param graph of the model
+ * @param rest of the files
  */
-public record Bundle(BundleInfo info, ModelSpec model, byte[] modelBytes, String modelSha256, List<Golden> golden) {
+public record Bundle(BundleInfo info, ModelSpec model, Graph graph, Rest rest) {
 
   /** The version of this library, which a bundle's range is compared with. */
   public static final String RUNTIME_VERSION = Manifest.RUNTIME.toString();
@@ -45,36 +45,45 @@ public record Bundle(BundleInfo info, ModelSpec model, byte[] modelBytes, String
   /** A token budget in numbers, with the name of its rung if it has one. */
   public record Budget(List<Integer> keep, Optional<String> rung) {}
 
-  /** Reads and verifies a bundle folder or the tar of one. */
+  /** Reads and verifies a bundle folder or the tar of one, with its graph. */
   public static Bundle read(Path place, Trust trust) {
     return read(new BundleFiles(place, trust));
   }
 
   static Bundle read(BundleFiles files) {
-    Manifest manifest = files.manifest();
-    List<Golden> golden = new ArrayList<>();
-    for (String name : manifest.golden()) {
-      golden.add(golden(name, files, manifest));
-    }
-    List<String> used = List.of(manifest.modelFile(), "config.json", "preprocessor_config.json");
-    for (String name : manifest.files().keySet()) {
-      if (!used.contains(name)) {
-        files.verified(name);
-      }
-    }
-    List<String> labels = labels(files, manifest.model().classes());
-    Preprocessing preprocessing = preprocessing(files, manifest.model());
-    Map<String, Long> sizes = manifest.files().entrySet().stream().collect(Collectors.toMap(Map.Entry::getKey, e -> e.getValue().bytes()));
-    String modelSha256 = manifest.files().get(manifest.modelFile()).sha256();
-    BundleInfo info = new BundleInfo(manifest.name(), manifest.version().toString(), manifest.operators(), manifest.precision(), labels, preprocessing, manifest.grid(),
-        manifest.model().prefixTokens(), manifest.model().kept().size(), manifest.reducingBlocks(), manifest.ladder(), manifest.defaultRung(), manifest.accuracyData(), sizes,
-        BundleFiles.sha256(files.document()), modelSha256);
-    return new Bundle(info, manifest.model(), files.verified(manifest.modelFile()), modelSha256, List.copyOf(golden));
+    Bundle bundle = open(files);
+    files.verified(files.manifest().modelFile());
+    bundle.golden();
+    return bundle;
   }
 
-  /** The same without the graph, which an open model needs no more. */
-  public Bundle withoutModel() {
-    return new Bundle(info, model, new byte[0], modelSha256, golden);
+  /** The same for an engine, which reads the graph itself, or need not read it. */
+  public static Bundle open(Path place, Trust trust) {
+    return open(new BundleFiles(place, trust));
+  }
+
+  private static Bundle open(BundleFiles files) {
+    Manifest manifest = files.manifest();
+    Rest rest = new Rest(files);
+    List<String> labels = labels(files, manifest.model().classes());
+    Preprocessing preprocessing = preprocessing(files, manifest.model());
+    Map<String, Long> sizes = new HashMap<>();
+    for (Map.Entry<String, Manifest.FileEntry> file : manifest.files().entrySet()) {
+      sizes.put(file.getKey(), file.getValue().bytes());
+    }
+    BundleInfo info = new BundleInfo(manifest.name(), manifest.version().toString(), manifest.operators(), manifest.precision(), labels, preprocessing, manifest.grid(),
+        manifest.model().prefixTokens(), manifest.model().kept().size(), manifest.reducingBlocks(), manifest.ladder(), manifest.defaultRung(), manifest.accuracyData(), sizes,
+        BundleFiles.sha256(files.document()), files.graph().sha256());
+    return new Bundle(info, manifest.model(), files.graph(), rest);
+  }
+
+  /**
+   * Stored inputs with the outputs that the author saw, in order of their names.
+   *
+   * @throws BundleException if one of the files that are not needed to run is missing or another
+   */
+  public List<Golden> golden() {
+    return rest.golden();
   }
 
   /** The counts that a choice means for this bundle; the default rung (or all tokens) if there is none. */
@@ -132,26 +141,6 @@ public record Bundle(BundleInfo info, ModelSpec model, byte[] modelBytes, String
     }
     Optional<String> rung = info.ladder().stream().filter(r -> r.keep().equals(counts)).map(Rung::name).findFirst();
     return new Budget(List.copyOf(counts), rung);
-  }
-
-  private static Golden golden(String name, BundleFiles files, Manifest manifest) {
-    Json json = Json.parse(name + "/case.json", files.verified(name + "/case.json"));
-    List<Integer> keep = json.integers("keep", 0, manifest.patches());
-    double tolerance = json.number("tolerance");
-    json.end();
-    float[] image = floats(files.verified(name + "/input.bin"));
-    float[] logits = floats(files.verified(name + "/logits.bin"));
-    long pixels = manifest.model().imageShape()[2];
-    if (image.length != 3 * pixels * pixels || logits.length != manifest.model().classes() || keep.size() != manifest.model().kept().size()) {
-      throw new BundleException("manifest", name + ": input, logits or keep do not fit the model; export the bundle again.");
-    }
-    return new Golden(name, image, keep, logits, tolerance);
-  }
-
-  private static float[] floats(byte[] bytes) {
-    float[] out = new float[bytes.length / Float.BYTES];
-    ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().get(out);
-    return out;
   }
 
   private static List<String> labels(BundleFiles files, int classes) {

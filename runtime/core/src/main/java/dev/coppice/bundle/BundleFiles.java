@@ -2,6 +2,8 @@ package dev.coppice.bundle;
 
 import dev.coppice.api.BundleException;
 import dev.coppice.api.Trust;
+import dev.coppice.tensor.Graph;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -67,12 +69,41 @@ final class BundleFiles {
       throw new BundleException("missing", place(name) + ": " + MANIFEST + " lists no such file; export the bundle again.");
     }
     byte[] bytes = source.read(name, entry.bytes());
-    String found = sha256(bytes);
-    if (bytes.length != entry.bytes() || !found.equals(entry.sha256())) {
-      throw new BundleException("changed", place(name) + ": expected " + entry.bytes() + " bytes with SHA-256 " + entry.sha256()
-          + ", found " + bytes.length + " bytes with " + found + "; copy the bundle again.");
-    }
+    requireSame(name, entry, ByteBuffer.wrap(bytes));
     return bytes;
+  }
+
+  /** The model's graph, read and verified when it is asked for. */
+  Graph graph() {
+    String name = manifest.modelFile();
+    Manifest.FileEntry entry = manifest.files().get(name);
+    return new Graph() {
+      @Override
+      public String sha256() {
+        return entry.sha256();
+      }
+
+      @Override
+      public int bytes() {
+        return (int) entry.bytes();
+      }
+
+      @Override
+      public void read(ByteBuffer into) {
+        int from = into.position();
+        source.read(name, into);
+        requireSame(name, entry, into.duplicate().flip().position(from));
+      }
+    };
+  }
+
+  private void requireSame(String name, Manifest.FileEntry entry, ByteBuffer bytes) {
+    int count = bytes.remaining();
+    String found = sha256(bytes);
+    if (count != entry.bytes() || !found.equals(entry.sha256())) {
+      throw new BundleException("changed", place(name) + ": expected " + entry.bytes() + " bytes with SHA-256 " + entry.sha256()
+          + ", found " + count + " bytes with " + found + "; copy the bundle again.");
+    }
   }
 
   /** Refuses a bundle that lacks a listed file or holds anything else. */
@@ -125,8 +156,14 @@ final class BundleFiles {
   }
 
   static String sha256(byte[] bytes) {
+    return sha256(ByteBuffer.wrap(bytes));
+  }
+
+  private static String sha256(ByteBuffer bytes) {
     try {
-      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      digest.update(bytes);
+      return HexFormat.of().formatHex(digest.digest());
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException("every Java has SHA-256", e);
     }

@@ -3,12 +3,15 @@ package dev.coppice.bundle;
 import dev.coppice.api.BundleException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.Arrays;
 import java.util.Set;
@@ -73,20 +76,37 @@ final class FolderSource implements Source {
   public byte[] read(String name, long most) {
     Path file = folder.resolve(name);
     try {
-      BasicFileAttributes attributes = Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
-      if (!attributes.isRegularFile()) { // reading a pipe would wait for ever
-        throw new BundleException("link", file + ": expected a regular file, found a link, folder or device; copy the bundle's files themselves.");
-      }
-      long size = attributes.size();
-      if (size > most) {
-        throw new BundleException("changed", file + ": expected at most " + most + " bytes, found " + size + "; copy the bundle again.");
-      }
-      return bytes(file, (int) size);
-    } catch (NoSuchFileException e) {
-      throw new BundleException("missing", file + ": no such file; copy the bundle again.", e);
+      return bytes(file, (int) size(file, most));
     } catch (IOException e) {
-      throw unreadable(file, e);
+      throw refused(file, e);
     }
+  }
+
+  @Override
+  public void read(String name, ByteBuffer into) {
+    Path file = folder.resolve(name);
+    try {
+      size(file, into.remaining());
+      try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS)) {
+        int read = 0;
+        while (read >= 0 && into.hasRemaining()) {
+          read = channel.read(into);
+        }
+      }
+    } catch (IOException e) {
+      throw refused(file, e);
+    }
+  }
+
+  private static long size(Path file, long most) throws IOException {
+    BasicFileAttributes attributes = Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+    if (!attributes.isRegularFile()) { // reading a pipe would wait for ever
+      throw new BundleException("link", file + ": expected a regular file, found a link, folder or device; copy the bundle's files themselves.");
+    }
+    if (attributes.size() > most) {
+      throw new BundleException("changed", file + ": expected at most " + most + " bytes, found " + attributes.size() + "; copy the bundle again.");
+    }
+    return attributes.size();
   }
 
   /** Piece by piece: the channel's own memory for one large read would be as large, and is kept. */
@@ -99,6 +119,10 @@ final class FolderSource implements Source {
       }
     }
     return at == size ? out : Arrays.copyOf(out, at);
+  }
+
+  private static BundleException refused(Path file, IOException e) {
+    return e instanceof NoSuchFileException ? new BundleException("missing", file + ": no such file; copy the bundle again.", e) : unreadable(file, e);
   }
 
   static BundleException unreadable(Path path, IOException e) {

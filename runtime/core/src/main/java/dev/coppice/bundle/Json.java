@@ -85,7 +85,9 @@ final class Json {
   private static Json object(String place, Object value) {
     Map<String, Object> values = new LinkedHashMap<>();
     Map<?, ?> raw = cast(place, Map.class, "an object", value);
-    raw.forEach((key, item) -> values.put(printable(place, (String) key), item));
+    for (Map.Entry<?, ?> item : raw.entrySet()) {
+      values.put(printable(place, (String) item.getKey()), item.getValue());
+    }
     return new Json(place, values);
   }
 
@@ -98,10 +100,12 @@ final class Json {
 
   /** Names and labels end up in messages, on terminals and as file names, where control characters have powers. */
   private static String printable(String place, String text) {
-    text.chars().filter(Character::isISOControl).findFirst().ifPresent(control -> {
-      throw new BundleException("manifest", place + ": expected text without control characters, found " + String.format("U+%04X", control)
-          + "; export the bundle again.");
-    });
+    for (int i = 0; i < text.length(); i++) {
+      if (Character.isISOControl(text.charAt(i))) {
+        throw new BundleException("manifest", place + ": expected text without control characters, found " + String.format("U+%04X", (int) text.charAt(i))
+            + "; export the bundle again.");
+      }
+    }
     return text;
   }
 

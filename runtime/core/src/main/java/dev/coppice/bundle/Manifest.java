@@ -33,9 +33,9 @@ record Manifest(
   static final String NAME = "[a-z0-9][a-z0-9._-]{0,63}";
   static final int OPERATOR_VERSION = 1;
   static final Version RUNTIME = new Version(0, 1, 0, "");
-  private static final Set<String> OPERATORS = Set.of("HallucinatedAttention", "ImageToTensor", "LinearAttention", "MergeTokens",
+  private static final List<String> OPERATORS = List.of("HallucinatedAttention", "ImageToTensor", "LinearAttention", "MergeTokens",
       "PatchMerger", "PruneMergeTokens", "SampleTokens", "ThresholdTokens", "TokenAttention", "TokenScores", "TopKTokens");
-  private static final Set<String> PRECISIONS = Set.of("float32", "float16", "float16-compute", "int8-dynamic", "int8-static");
+  private static final List<String> PRECISIONS = List.of("float16", "float16-compute", "float32", "int8-dynamic", "int8-static");
   private static final int MOST_TOKENS = 1 << 20;
   private static final long MOST_FILE_BYTES = 1L << 30;
 
@@ -56,7 +56,7 @@ record Manifest(
     List<String> operators = operators(name, json.object("operators"));
     String modelFile = json.text("model");
     String precision = json.has("precision") ? json.text("precision") : "float32";
-    require(file, "precision", "one of " + String.join(", ", PRECISIONS.stream().sorted().toList()), precision, PRECISIONS.contains(precision));
+    require(file, "precision", "one of " + String.join(", ", PRECISIONS), precision, PRECISIONS.contains(precision));
     Json input = json.object("input");
     String image = input.text("name");
     List<Integer> shape = input.integers("shape", 1, 8192);
@@ -83,7 +83,7 @@ record Manifest(
     boolean rising = blocks.isEmpty() || blocks.size() == stages && blocks.equals(List.copyOf(new TreeSet<>(blocks)));
     require(file, "keep: blocks", stages + " rising numbers, one a stage", blocks, rising);
     require(file, "keep: patches", "grid * grid = " + grid * grid, patches, patches == grid * grid);
-    ModelSpec model = new ModelSpec(name, image, shape.stream().mapToLong(i -> i).toArray(), keepName, logitsName, logitsShape.get(1), kept, prefix);
+    ModelSpec model = new ModelSpec(name, image, new long[] {1, 3, shape.get(2), shape.get(3)}, keepName, logitsName, logitsShape.get(1), kept, prefix);
     List<Rung> ladder = new ArrayList<>();
     for (Json rung : json.objects("ladder")) {
       ladder.add(rung(file, rung, stages, patches));
@@ -91,7 +91,7 @@ record Manifest(
     requireOrder(file, ladder);
     Optional<String> defaultRung = json.has("default") ? Optional.of(json.text("default")) : Optional.empty();
     require(file, "default", "the name of a rung", defaultRung.orElse("nothing"),
-        ladder.isEmpty() ? defaultRung.isEmpty() : ladder.stream().anyMatch(r -> defaultRung.equals(Optional.of(r.name()))));
+        ladder.isEmpty() ? defaultRung.isEmpty() : defaultRung.isPresent() && names(ladder).contains(defaultRung.get()));
     Optional<String> accuracyData = json.has("accuracy") ? Optional.of(accuracy(json.object("accuracy"))) : Optional.empty();
     List<String> golden = json.texts("golden");
     Map<String, FileEntry> files = json.object("files").objectsByKey(Manifest::fileEntry);
@@ -129,7 +129,7 @@ record Manifest(
     for (String operator : used) {
       if (!domain.equals("dev.coppice") || !OPERATORS.contains(operator)) {
         throw new BundleException("operator", "Bundle \"" + bundle + "\" needs operator " + domain + "." + operator
-            + ", this library has " + String.join(", ", OPERATORS.stream().sorted().toList()) + "; install a newer Coppice.");
+            + ", this library has " + String.join(", ", OPERATORS) + "; install a newer Coppice.");
       }
       if (version > OPERATOR_VERSION) {
         throw new BundleException("operator", "Bundle \"" + bundle + "\" needs operator " + operator + " version " + version
@@ -158,14 +158,23 @@ record Manifest(
 
   /** A ratio takes the first rung that it reaches, a name the only one. */
   private static void requireOrder(String file, List<Rung> ladder) {
-    List<String> names = ladder.stream().map(Rung::name).toList();
+    List<String> names = names(ladder);
     require(file, "ladder", "rungs of different names", names, Set.copyOf(names).size() == names.size());
-    List<Double> from = ladder.stream().map(Rung::keepFrom).toList();
+    List<Double> from = new ArrayList<>();
     boolean falling = true;
-    for (int i = 1; i < from.size(); i++) {
-      falling = falling && from.get(i) < from.get(i - 1);
+    for (Rung rung : ladder) {
+      falling = falling && (from.isEmpty() || rung.keepFrom() < from.get(from.size() - 1));
+      from.add(rung.keepFrom());
     }
     require(file, "ladder", "keep_from to fall from rung to rung", from, falling);
+  }
+
+  private static List<String> names(List<Rung> ladder) {
+    List<String> names = new ArrayList<>();
+    for (Rung rung : ladder) {
+      names.add(rung.name());
+    }
+    return names;
   }
 
   private static String accuracy(Json json) {

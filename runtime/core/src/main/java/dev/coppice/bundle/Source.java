@@ -1,6 +1,7 @@
 package dev.coppice.bundle;
 
 import dev.coppice.api.BundleException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Set;
@@ -15,6 +16,9 @@ interface Source {
 
   /** The bytes of a file of at most this size. */
   byte[] read(String name, long most);
+
+  /** The same of a file that is no larger than this has room, from its position on. */
+  void read(String name, ByteBuffer into);
 
   /** Where a file is, for messages. */
   Path place(String name);

@@ -50,13 +50,7 @@ final class TarSource implements Source {
 
   @Override
   public byte[] read(String name, long most) {
-    TarIndex.Entry entry = files.get(name);
-    if (entry == null) {
-      throw new BundleException("missing", place(name) + ": no such file; pack the bundle again.");
-    }
-    if (entry.bytes() > most) {
-      throw new BundleException("changed", place(name) + ": expected at most " + most + " bytes, found " + entry.bytes() + "; pack the bundle again.");
-    }
+    TarIndex.Entry entry = entry(name, most);
     try (FileChannel channel = FileChannel.open(tar, StandardOpenOption.READ)) {
       return bytes(channel, entry.offset(), (int) entry.bytes());
     } catch (IOException e) {
@@ -64,14 +58,40 @@ final class TarSource implements Source {
     }
   }
 
+  @Override
+  public void read(String name, ByteBuffer into) {
+    TarIndex.Entry entry = entry(name, into.remaining());
+    try (FileChannel channel = FileChannel.open(tar, StandardOpenOption.READ)) {
+      fill(channel, entry.offset(), into.slice(into.position(), (int) entry.bytes()));
+      into.position(into.position() + (int) entry.bytes());
+    } catch (IOException e) {
+      throw FolderSource.unreadable(tar, e);
+    }
+  }
+
+  private TarIndex.Entry entry(String name, long most) {
+    TarIndex.Entry entry = files.get(name);
+    if (entry == null) {
+      throw new BundleException("missing", place(name) + ": no such file; pack the bundle again.");
+    }
+    if (entry.bytes() > most) {
+      throw new BundleException("changed", place(name) + ": expected at most " + most + " bytes, found " + entry.bytes() + "; pack the bundle again.");
+    }
+    return entry;
+  }
+
   /** Exactly so many bytes, from one place. */
   static byte[] bytes(FileChannel channel, long offset, int count) throws IOException {
     ByteBuffer bytes = ByteBuffer.allocate(count);
+    fill(channel, offset, bytes);
+    return bytes.array();
+  }
+
+  private static void fill(FileChannel channel, long offset, ByteBuffer bytes) throws IOException {
     while (bytes.hasRemaining()) {
       if (channel.read(bytes, offset + bytes.position()) < 0) {
         throw new IOException("it ends " + bytes.remaining() + " bytes early");
       }
     }
-    return bytes.array();
   }
 }

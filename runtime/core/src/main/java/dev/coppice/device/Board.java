@@ -1,11 +1,12 @@
 package dev.coppice.device;
 
 import java.nio.file.Path;
-import java.util.Arrays;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.stream.Stream;
+import java.util.Set;
 
 /**
  * The board this runs on, as far as its files tell.
@@ -38,38 +39,46 @@ public record Board(Optional<String> model, List<String> compatible, List<String
 
   /** Reads the files below {@code root}, which is {@code /} on a real board. A file that cannot be read is not known. */
   public static Board probe(Path root) {
-    Optional<String> model = KernelFile.text(root.resolve("proc/device-tree/model")).map(Board::untilZero).filter(s -> !s.isBlank());
-    List<String> compatible =
-        KernelFile.text(root.resolve("proc/device-tree/compatible")).stream().flatMap(s -> Arrays.stream(s.split("\0"))).filter(s -> !s.isBlank()).toList();
-    String cpuinfo = KernelFile.text(root.resolve("proc/cpuinfo")).orElse("");
-    return new Board(model, compatible, cores(cpuinfo));
+    List<String> model = known(KernelFile.text(root.resolve("proc/device-tree/model")).orElse(""));
+    List<String> compatible = known(KernelFile.text(root.resolve("proc/device-tree/compatible")).orElse(""));
+    return new Board(model.isEmpty() ? Optional.empty() : Optional.of(model.get(0)), compatible, cores(KernelFile.text(root.resolve("proc/cpuinfo")).orElse("")));
   }
 
   /** One line for people. */
   public String description() {
     String processor = cores.isEmpty() ? "unknown processor" : String.join(" + ", cores);
-    return model.map(m -> m + " (" + processor + ")").orElse(processor);
+    return model.isPresent() ? model.get() + " (" + processor + ")" : processor;
   }
 
   private static List<String> cores(String cpuinfo) {
-    List<String> implementers = values(cpuinfo, "CPU implementer").toList();
-    List<String> parts = values(cpuinfo, "CPU part").toList();
-    if (parts.isEmpty()) {
-      return values(cpuinfo, "model name").distinct().toList();
+    List<String> implementers = values(cpuinfo, "CPU implementer");
+    List<String> parts = values(cpuinfo, "CPU part");
+    Set<String> names = new LinkedHashSet<>(parts.isEmpty() ? values(cpuinfo, "model name") : List.of());
+    for (int core = 0; core < Math.min(parts.size(), implementers.size()); core++) {
+      String id = implementers.get(core) + "/" + parts.get(core);
+      names.add(PARTS.getOrDefault(id, "core " + id));
     }
-    return Stream.iterate(0, i -> i < Math.min(parts.size(), implementers.size()), i -> i + 1)
-        .map(i -> implementers.get(i) + "/" + parts.get(i))
-        .distinct()
-        .map(id -> PARTS.getOrDefault(id, "core " + id))
-        .toList();
+    return List.copyOf(names);
   }
 
-  private static Stream<String> values(String cpuinfo, String key) {
-    return cpuinfo.lines().filter(line -> line.startsWith(key)).map(line -> line.substring(line.indexOf(':') + 1).strip());
+  private static List<String> values(String cpuinfo, String key) {
+    List<String> values = new ArrayList<>();
+    for (String line : cpuinfo.split("\n")) {
+      if (line.startsWith(key)) {
+        values.add(line.substring(line.indexOf(':') + 1).strip());
+      }
+    }
+    return values;
   }
 
-  private static String untilZero(String text) {
-    int zero = text.indexOf('\0');
-    return (zero < 0 ? text : text.substring(0, zero)).strip();
+  /** The texts in a file of the device tree, each of which ends in a zero. */
+  private static List<String> known(String file) {
+    List<String> texts = new ArrayList<>();
+    for (String text : file.split("\0")) {
+      if (!text.isBlank()) {
+        texts.add(text.strip());
+      }
+    }
+    return texts;
   }
 }

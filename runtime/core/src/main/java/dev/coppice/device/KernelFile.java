@@ -23,7 +23,8 @@ final class KernelFile {
 
   /** A file of one whole number, not negative. */
   static Optional<Long> number(Path file) {
-    return text(file).map(String::strip).filter(t -> t.matches("\\d{1,18}")).map(Long::valueOf);
+    String text = text(file).orElse("").strip();
+    return isNumber(text) ? Optional.of(Long.valueOf(text)) : Optional.empty();
   }
 
   /** A line of {@code /proc/meminfo} in MiB. */
@@ -31,8 +32,27 @@ final class KernelFile {
     return value(meminfo, key).filter(v -> v.matches("\\d{1,15} kB")).map(v -> OptionalLong.of(Long.parseLong(v.substring(0, v.length() - 3)) >> 10)).orElse(OptionalLong.empty());
   }
 
-  /** The value of the line {@code key: value} or {@code key value}. */
+  /** Whether this is 1 to 18 digits. */
+  static boolean isNumber(String text) {
+    boolean digits = !text.isEmpty() && text.length() <= 18;
+    for (int i = 0; digits && i < text.length(); i++) {
+      digits = text.charAt(i) >= '0' && text.charAt(i) <= '9';
+    }
+    return digits;
+  }
+
+  /** The value of the first line {@code key: value} or {@code key value}. */
   static Optional<String> value(String text, String key) {
-    return text.lines().filter(line -> line.startsWith(key)).map(line -> line.substring(key.length()).strip()).findFirst();
+    for (int line = 0; line < text.length(); line = end(text, line) + 1) {
+      if (text.startsWith(key, line)) {
+        return Optional.of(text.substring(line + key.length(), end(text, line)).strip());
+      }
+    }
+    return Optional.empty();
+  }
+
+  private static int end(String text, int line) {
+    int end = text.indexOf('\n', line);
+    return end < 0 ? text.length() : end;
   }
 }

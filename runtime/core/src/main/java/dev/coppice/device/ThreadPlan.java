@@ -5,14 +5,12 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SortedMap;
+import java.util.StringJoiner;
 import java.util.TreeMap;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
-import java.util.stream.Collectors;
 
 /**
  * On which processors the threads of a run belong.
@@ -23,9 +21,6 @@ import java.util.stream.Collectors;
  *     there are more threads than large cores
  */
 public record ThreadPlan(List<Integer> workers) {
-
-  private static final Pattern PROCESSOR = Pattern.compile("cpu(\\d+)");
-  private static final Pattern RANGE = Pattern.compile("(\\d+)(?:-(\\d+))?");
 
   /** Copies the list. */
   public ThreadPlan {
@@ -38,47 +33,68 @@ public record ThreadPlan(List<Integer> workers) {
   }
 
   /** The plan for processors of these capacities (any measure of speed), of which these may be used (empty: all). */
-  static ThreadPlan of(Map<Integer, Long> capacities, List<Integer> allowed, int threads) {
-    List<Integer> usable = capacities.keySet().stream().filter(p -> allowed.isEmpty() || allowed.contains(p)).toList();
-    long most = usable.stream().mapToLong(capacities::get).max().orElse(0);
-    List<Integer> large = usable.stream().filter(p -> capacities.get(p) == most).sorted(Comparator.naturalOrder()).toList();
-    if (large.size() == usable.size() || threads > large.size()) {
-      return new ThreadPlan(List.of());
+  static ThreadPlan of(SortedMap<Integer, Long> capacities, List<Integer> allowed, int threads) {
+    List<Integer> large = new ArrayList<>();
+    int usable = 0;
+    long most = 0;
+    for (Map.Entry<Integer, Long> processor : capacities.entrySet()) {
+      if (allowed.isEmpty() || allowed.contains(processor.getKey())) {
+        usable++;
+        if (processor.getValue() > most) {
+          most = processor.getValue();
+          large.clear();
+        }
+        if (processor.getValue() == most) {
+          large.add(processor.getKey());
+        }
+      }
     }
-    return new ThreadPlan(large.subList(1, threads));
+    return large.size() == usable || threads > large.size() ? new ThreadPlan(List.of()) : new ThreadPlan(large.subList(1, threads));
   }
 
   /** ONNX Runtime's notation: processors count from 1. */
   public String affinities() {
-    return workers.stream().map(p -> String.valueOf(p + 1)).collect(Collectors.joining(";"));
+    StringJoiner numbers = new StringJoiner(";");
+    for (int worker : workers) {
+      numbers.add(String.valueOf(worker + 1));
+    }
+    return numbers.toString();
   }
 
-  private static Map<Integer, Long> capacities(Path folder) {
-    Map<Integer, Long> found = new TreeMap<>();
-    try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder, "cpu[0-9]*")) {
+  private static SortedMap<Integer, Long> capacities(Path folder) {
+    SortedMap<Integer, Long> found = new TreeMap<>();
+    try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder)) {
       for (Path entry : entries) {
-        Matcher number = PROCESSOR.matcher(entry.getFileName().toString());
-        Optional<Long> capacity = KernelFile.number(entry.resolve("cpu_capacity")).or(() -> KernelFile.number(entry.resolve("cpufreq/cpuinfo_max_freq")));
-        if (!number.matches() || capacity.isEmpty()) {
-          return Map.of(); // of some nothing is known: nothing is planned
+        String name = entry.getFileName().toString();
+        if (!name.startsWith("cpu") || !KernelFile.isNumber(name.substring(3))) {
+          continue;
         }
-        found.put(Integer.valueOf(number.group(1)), capacity.get());
+        Optional<Long> capacity = KernelFile.number(entry.resolve("cpu_capacity"));
+        if (capacity.isEmpty()) {
+          capacity = KernelFile.number(entry.resolve("cpufreq/cpuinfo_max_freq"));
+        }
+        if (capacity.isEmpty()) {
+          return new TreeMap<>(); // of some nothing is known: nothing is planned
+        }
+        found.put(Integer.valueOf(name.substring(3)), capacity.get());
       }
     } catch (IOException unknown) {
-      return Map.of();
+      return new TreeMap<>();
     }
     return found;
   }
 
+  /** The processors of a line such as {@code Cpus_allowed_list: 0-3,6}. */
   private static List<Integer> allowed(Path status) {
     List<Integer> processors = new ArrayList<>();
-    for (String line : KernelFile.text(status).orElse("").lines().filter(l -> l.startsWith("Cpus_allowed_list:")).toList()) {
-      Matcher range = RANGE.matcher(line);
-      while (range.find()) {
-        int first = Integer.parseInt(range.group(1));
-        int last = range.group(2) == null ? first : Integer.parseInt(range.group(2));
-        for (int processor = first; processor <= last && processor < 4096; processor++) {
-          processors.add(processor);
+    String list = KernelFile.value(KernelFile.text(status).orElse(""), "Cpus_allowed_list:").orElse("");
+    for (String range : list.split(",")) {
+      int dash = range.indexOf('-');
+      String first = dash < 0 ? range : range.substring(0, dash);
+      String last = range.substring(dash + 1);
+      if (KernelFile.isNumber(first) && KernelFile.isNumber(last)) {
+        for (long processor = Long.parseLong(first); processor <= Long.parseLong(last) && processor < 4096; processor++) {
+          processors.add((int) processor);
         }
       }
     }

@@ -11,13 +11,14 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.Optional;
 
 /**
  * Unpacks the operator library from the jar into a private folder.
  *
- * <p>A file that another user could have put there is never loaded: the folder must be the user's own with mode 0700, the
- * file's name holds its hash, and an existing file is hashed again. Two JVMs may start at once: each writes a file of its
- * own and renames it.
+ * <p>A file that another user could have put there is never loaded: the folder must be the user's own with mode 0700, the file's name holds its
+ * hash, which is checked when it is written, and an existing file must have the sum that the jar has of it. Two JVMs may start at once: each
+ * writes a file of its own and renames it.
  */
 final class Extraction {
 
@@ -28,14 +29,18 @@ final class Extraction {
   /** The library of {@code platform}, unpacked into {@code folder}, which is made if it is missing. */
   static Path fromJar(Platform platform, Path folder) {
     String resource = ROOT + platform.folder() + "/libcoppice_ops.so";
-    byte[] library = resource(resource, platform);
     String expected = new String(resource(resource + ".sha256", platform), StandardCharsets.US_ASCII).strip();
-    if (!PrivateFolder.sha256(library).equals(expected)) {
-      throw new NativeException("changed", "The operator library in the jar has SHA-256 " + PrivateFolder.sha256(library) + ", expected " + expected + "; get the jar again.");
-    }
     try {
       PrivateFolder.at(folder, "name another with -D" + OperatorLibrary.DIR_PROPERTY + "=/folder");
-      return unpack(folder, library, expected);
+      Path target = folder.resolve("libcoppice_ops-" + expected.substring(0, 16) + ".so");
+      if (isWhole(target, PackedLibrary.find(resource), expected)) {
+        return target;
+      }
+      byte[] library = resource(resource, platform);
+      if (!PrivateFolder.sha256(library).equals(expected)) {
+        throw new NativeException("changed", "The operator library in the jar has SHA-256 " + PrivateFolder.sha256(library) + ", expected " + expected + "; get the jar again.");
+      }
+      return unpack(library, target);
     } catch (IOException e) {
       throw new NativeException("unpack", folder + ": the operator library cannot be unpacked here (" + e + "); name another folder with -D"
           + OperatorLibrary.DIR_PROPERTY + "=/folder.", e);
@@ -71,12 +76,15 @@ final class Extraction {
         : Path.of(System.getProperty("java.io.tmpdir"), "coppice-" + System.getProperty("user.name"));
   }
 
-  private static Path unpack(Path folder, byte[] library, String hash) throws IOException {
-    Path target = folder.resolve("libcoppice_ops-" + hash.substring(0, 16) + ".so");
-    if (Files.isRegularFile(target, LinkOption.NOFOLLOW_LINKS) && PrivateFolder.sha256(Files.readAllBytes(target)).equals(hash)) {
-      return target;
+  private static boolean isWhole(Path file, Optional<PackedLibrary> packed, String expected) throws IOException {
+    if (packed.isPresent()) {
+      return packed.get().isIn(file);
     }
-    Path part = Files.createTempFile(folder, ".libcoppice_ops", ".part");
+    return Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS) && PrivateFolder.sha256(Files.readAllBytes(file)).equals(expected);
+  }
+
+  private static Path unpack(byte[] library, Path target) throws IOException {
+    Path part = Files.createTempFile(target.getParent(), ".libcoppice_ops", ".part");
     try {
       try (FileChannel channel = FileChannel.open(part, StandardOpenOption.WRITE)) {
         ByteBuffer bytes = ByteBuffer.wrap(library);

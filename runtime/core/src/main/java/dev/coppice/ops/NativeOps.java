@@ -1,10 +1,12 @@
 package dev.coppice.ops;
 
+import java.nio.ByteBuffer;
+
 /** The natives of libcoppice_ops.so; bound by its JNI_OnLoad. */
 final class NativeOps {
 
   /** Raised with every change of a native's signature. */
-  static final int ABI = 1;
+  static final int ABI = 2;
 
   private NativeOps() {}
 
@@ -17,4 +19,16 @@ final class NativeOps {
   static native String[] isas();
 
   static native String glibc();
+
+  /** Zeroed memory of more than 0 bytes; OutOfMemoryError if there is none. */
+  static native ByteBuffer allocate(long bytes);
+
+  /** Gives back what {@link #allocate} gave; nobody may touch the buffer any more. */
+  static native void release(ByteBuffer buffer);
+
+  /** Takes the pages of a mapped file out of this process's memory. */
+  static native void forget(ByteBuffer mapped);
+
+  /** Gives the system what C's allocator keeps of freed memory. */
+  static native void trim();
 }

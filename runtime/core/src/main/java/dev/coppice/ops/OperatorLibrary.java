@@ -52,14 +52,23 @@ public record OperatorLibrary(Path file, String isa, List<String> isas, String g
     }
     try {
       OperatorLibrary library = new OperatorLibrary(file, NativeOps.isa(), List.of(NativeOps.isas()), NativeOps.glibc());
-      if (System.getProperty(PATH_PROPERTY) == null) { // who names our library by hand gets no folder
-        RuntimeLibraries.unpack(platform, Extraction.folder());
-      }
       LOG.info("operator library loaded: instruction set {} of {}", library.isa(), library.isas());
       return library;
     } catch (IllegalStateException e) {
       throw new NativeException("isa", e.getMessage(), e);
     }
+  }
+
+  /** Unpacks ONNX Runtime's libraries, before its first class is used. Who names our library by hand gets no folder. */
+  public void unpackRuntime() {
+    if (System.getProperty(PATH_PROPERTY) == null) {
+      RuntimeLibraries.unpack(Platform.of(System.getProperty("os.name"), System.getProperty("os.arch"), false), Extraction.folder());
+    }
+  }
+
+  /** Tells builds of the library apart: a sum of the file. */
+  public String build() throws IOException {
+    return PrivateFolder.digits(PrivateFolder.sum(file));
   }
 
   /** Hash of the file as it is now, in hexadecimal digits. */

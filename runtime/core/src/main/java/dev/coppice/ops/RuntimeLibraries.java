@@ -2,17 +2,11 @@ package dev.coppice.ops;
 
 import java.io.IOException;
 import java.io.InputStream;
-import java.net.JarURLConnection;
-import java.net.URL;
 import java.nio.file.Files;
-import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Optional;
-import java.util.jar.JarEntry;
-import java.util.zip.CRC32;
-import java.util.zip.CheckedInputStream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -44,36 +38,21 @@ final class RuntimeLibraries {
   }
 
   private static Optional<Path> library(PrivateFolder cache, String resource) throws IOException {
-    URL url = RuntimeLibraries.class.getClassLoader().getResource(resource);
-    if (url == null || !(url.openConnection() instanceof JarURLConnection connection)) {
+    Optional<PackedLibrary> packed = PackedLibrary.find(resource);
+    if (packed.isEmpty()) {
       return Optional.empty();
     }
-    JarEntry entry = connection.getJarEntry();
-    Path file = cache.path().resolve(String.format("%s.%08x", Path.of(resource).getFileName(), entry.getCrc()));
-    if (isWhole(file, entry)) {
+    Path file = cache.path().resolve(Path.of(resource).getFileName() + "." + PrivateFolder.digits(packed.get().entry().getCrc()));
+    if (packed.get().isIn(file)) {
       return Optional.of(file);
     }
     Path part = cache.part();
-    try (InputStream in = connection.getInputStream()) {
+    try (InputStream in = packed.get().open()) {
       Files.copy(in, part, StandardCopyOption.REPLACE_EXISTING);
       return Optional.of(Files.move(part, file, StandardCopyOption.ATOMIC_MOVE));
     } finally {
       Files.deleteIfExists(part);
     }
-  }
-
-  /** By the sum that the jar has of it, which is native code even in a young JVM: a tenth of a second goes to SHA-256. Nobody else can write here. */
-  private static boolean isWhole(Path file, JarEntry entry) throws IOException {
-    if (!Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS) || Files.size(file) != entry.getSize()) {
-      return false;
-    }
-    CRC32 sum = new CRC32();
-    try (InputStream in = new CheckedInputStream(Files.newInputStream(file), sum)) {
-      byte[] buffer = new byte[1 << 16];
-      while (in.read(buffer) >= 0) { // the stream sums
-      }
-    }
-    return sum.getValue() == entry.getCrc();
   }
 
   private static boolean isGiven(String name) {

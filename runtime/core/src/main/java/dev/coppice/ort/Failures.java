@@ -21,7 +21,7 @@ final class Failures {
 
   static CoppiceException opening(String model, OrtException e) {
     return switch (e.getCode()) {
-      case ORT_INVALID_PROTOBUF, ORT_INVALID_GRAPH, ORT_INVALID_ARGUMENT, ORT_NOT_IMPLEMENTED, ORT_FAIL, ORT_NO_MODEL ->
+      case ORT_INVALID_PROTOBUF, ORT_INVALID_GRAPH, ORT_INVALID_ARGUMENT, ORT_NOT_IMPLEMENTED, ORT_FAIL, ORT_NO_MODEL, ORT_JAVA_UNKNOWN ->
           new BundleException("model", "Bundle \"" + model + "\": ONNX Runtime refuses the model (" + oneLine(e) + "); export it again.", e);
       default -> new NativeException("engine", "Bundle \"" + model + "\" cannot be opened (" + oneLine(e) + "); run `coppice doctor`.", e);
     };

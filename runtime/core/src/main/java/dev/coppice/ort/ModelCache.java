@@ -2,11 +2,13 @@ package dev.coppice.ort;
 
 import dev.coppice.ops.PrivateFolder;
 import java.io.IOException;
-import java.nio.ByteBuffer;
+import java.nio.MappedByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.List;
 import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -27,10 +29,16 @@ final class ModelCache {
     this.key = key;
   }
 
-  /** The cache in this folder; empty if it cannot be written to. key: what the optimised model depends on. */
-  static Optional<ModelCache> at(Path folder, String key) {
+  /** What an optimised model depends on. */
+  interface Dependencies {
+    List<String> list() throws IOException;
+  }
+
+  /** The place of this model in this folder; empty if it cannot be written to. */
+  static Optional<ModelCache> at(Path folder, String name, Dependencies dependencies) {
     try {
-      return Optional.of(new ModelCache(PrivateFolder.at(folder, "name another folder for optimised models"), key));
+      String hash = PrivateFolder.sha256(String.join("\n", dependencies.list()).getBytes(StandardCharsets.UTF_8));
+      return Optional.of(new ModelCache(PrivateFolder.at(folder, "name another folder for optimised models"), name + "-" + hash));
     } catch (IOException e) {
       LOG.warn("optimised models cannot be kept in {} ({}); models are optimised at every start", folder, e.toString());
       return Optional.empty();
@@ -38,7 +46,7 @@ final class ModelCache {
   }
 
   /** The kept model, mapped: its pages are shared by all who have it open, and leave memory under pressure. */
-  Optional<ByteBuffer> find() {
+  Optional<MappedByteBuffer> find() {
     try {
       Optional<Path> file = folder.find(key);
       if (file.isEmpty()) {

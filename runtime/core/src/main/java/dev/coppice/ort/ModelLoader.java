@@ -3,22 +3,26 @@ package dev.coppice.ort;
 import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtSession;
+import dev.coppice.ops.NativeMemory;
 import dev.coppice.ops.OperatorLibrary;
-import dev.coppice.ops.PrivateFolder;
+import dev.coppice.tensor.Graph;
+import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
+import java.nio.MappedByteBuffer;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Makes sessions of one engine: from a graph, or from the optimised form of it that a cache holds. */
+/**
+ * Makes sessions of one engine: from a graph, or from the optimised form of it that a cache holds. A graph whose optimised form is there is not
+ * read: the cache's key holds the hash that it must have, and had when that form was made.
+ */
 final class ModelLoader {
 
   private static final Logger LOG = LoggerFactory.getLogger(ModelLoader.class);
 
-  private final OrtEnvironment environment;
   private final OperatorLibrary library;
   private final SessionSettings settings;
 
@@ -28,18 +32,25 @@ final class ModelLoader {
    * @param session open
    * @param weights of a cached model, mapped
    */
-  record Loaded(OrtSession session, Optional<ByteBuffer> weights) {}
+  record Loaded(OrtSession session, Optional<MappedByteBuffer> weights) {}
 
-  ModelLoader(OrtEnvironment environment, OperatorLibrary library, SessionSettings settings) {
-    this.environment = environment;
+  ModelLoader(OperatorLibrary library, SessionSettings settings) {
     this.library = library;
     this.settings = settings;
   }
 
   /** A session of a graph as it is. */
-  OrtSession session(byte[] graph) throws OrtException {
+  OrtSession session(ByteBuffer graph) throws OrtException {
+    OrtEnvironment environment = OrtEngine.environment();
     try (OrtSession.SessionOptions options = settings.options(library)) {
-      return create(graph, options);
+      return create(environment, graph, options);
+    }
+  }
+
+  private OrtSession session(Graph graph) throws OrtException {
+    try (NativeMemory memory = new NativeMemory(graph.bytes())) {
+      graph.read(memory.bytes()); // before it asks for the environment, which may still be on its way
+      return session(memory.bytes().flip());
     }
   }
 
@@ -47,16 +58,23 @@ final class ModelLoader {
    * One at a time in the whole JVM: the first session with our operators adds their domain to a table of the process, and of two at
    * once ONNX Runtime refuses one.
    */
-  private OrtSession create(byte[] graph, OrtSession.SessionOptions options) throws OrtException {
+  private static OrtSession create(OrtEnvironment environment, ByteBuffer graph, OrtSession.SessionOptions options) throws OrtException {
     synchronized (ModelLoader.class) {
       return environment.createSession(graph, options);
     }
   }
 
-  /** A session of the graph with this hash, by way of the cache in this folder if there is one. */
-  Loaded load(String name, byte[] graph, String sha256, Optional<Path> folder) throws OrtException {
-    Optional<ModelCache> cache = folder.flatMap(f -> ModelCache.at(f, key(name, sha256)));
-    Optional<ByteBuffer> kept = cache.flatMap(ModelCache::find);
+  /** A session of the graph, by way of the cache in this folder if there is one. */
+  Loaded load(String name, Graph graph, Optional<Path> folder) throws OrtException {
+    Loaded loaded = cached(name, graph, folder);
+    loaded.weights().ifPresent(NativeMemory::forget); // what a run needs of it comes back
+    NativeMemory.trim();
+    return loaded;
+  }
+
+  private Loaded cached(String name, Graph graph, Optional<Path> folder) throws OrtException {
+    Optional<ModelCache> cache = folder.flatMap(f -> ModelCache.at(f, name, () -> dependencies(graph.sha256())));
+    Optional<MappedByteBuffer> kept = cache.flatMap(ModelCache::find);
     if (kept.isPresent()) {
       try {
         return new Loaded(optimised(kept.get()), kept);
@@ -80,27 +98,28 @@ final class ModelLoader {
   }
 
   private OrtSession optimised(ByteBuffer kept) throws OrtException {
+    OrtEnvironment environment = OrtEngine.environment();
     try (OrtSession.SessionOptions options = settings.options(library)) {
       options.addConfigEntry("session.use_ort_model_bytes_directly", "1");
-      options.addConfigEntry("session.use_ort_model_bytes_for_initializers", "1");
-      synchronized (ModelLoader.class) { // as create does
-        return environment.createSession(kept, options);
+      if (settings.low()) { // else weights are packed anew: the few that are not would hold the whole file in memory, 64 KiB around each
+        options.addConfigEntry("session.use_ort_model_bytes_for_initializers", "1");
       }
+      return create(environment, kept, options);
     }
   }
 
-  private OrtSession optimising(byte[] graph, Path part) throws OrtException {
-    try (OrtSession.SessionOptions options = settings.options(library)) {
+  private OrtSession optimising(Graph graph, Path part) throws OrtException {
+    OrtEnvironment environment = OrtEngine.environment();
+    try (NativeMemory memory = new NativeMemory(graph.bytes()); OrtSession.SessionOptions options = settings.options(library)) {
+      graph.read(memory.bytes());
       options.addConfigEntry("session.save_model_format", "ORT");
       options.setOptimizedModelFilePath(part.toString());
-      return create(graph, options);
+      return create(environment, memory.bytes().flip(), options);
     }
   }
 
   /** Whatever the optimised form depends on; another value is another file. */
-  private String key(String name, String sha256) {
-    List<String> parts = List.of(sha256, environment.getVersion(), library.sha256(), library.isa(), settings.board(), settings.config().toString(),
-        String.valueOf(settings.low()));
-    return name + "-" + PrivateFolder.sha256(String.join("\n", parts).getBytes(StandardCharsets.UTF_8)).substring(0, 16);
+  private List<String> dependencies(String sha256) throws IOException {
+    return List.of(sha256, OrtEngine.version(), library.build(), library.isa(), settings.board(), settings.config().toString(), String.valueOf(settings.low()));
   }
 }

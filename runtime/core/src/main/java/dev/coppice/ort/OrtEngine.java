@@ -12,6 +12,7 @@ import dev.coppice.api.Preprocessing;
 import dev.coppice.engine.Engine;
 import dev.coppice.ops.OperatorLibrary;
 import dev.coppice.tensor.FloatTensor;
+import dev.coppice.tensor.Graph;
 import dev.coppice.tensor.LongTensor;
 import dev.coppice.tensor.ModelSpec;
 import java.nio.FloatBuffer;
@@ -32,6 +33,9 @@ public final class OrtEngine implements Engine {
   private static final int BUDGETS = 16;
 
   private final ModelSpec model;
+  private static OrtEnvironment shared;
+  private static Throwable broken; // why there is no environment: a class that failed to load tells it once
+
   private final OrtEnvironment environment;
   private final ModelLoader.Loaded loaded; // keeps mapped weights reachable
   private final OrtSession session;
@@ -65,17 +69,16 @@ public final class OrtEngine implements Engine {
     return environment().getVersion();
   }
 
-  /** Loads the model with this hash and the operator library. cache: folder for its optimised form, if one is to be kept. */
-  public OrtEngine(byte[] graph, String sha256, ModelSpec model, Preprocessing preprocessing, OperatorLibrary library, SessionSettings settings,
-      Optional<Path> cache) {
+  /** Loads the model and the operator library. cache: folder for its optimised form, if one is to be kept. */
+  public OrtEngine(Graph graph, ModelSpec model, Preprocessing preprocessing, OperatorLibrary library, SessionSettings settings, Optional<Path> cache) {
     this.model = model;
-    this.environment = environment();
-    ModelLoader loader = new ModelLoader(environment, library, settings);
+    ModelLoader loader = new ModelLoader(library, settings);
     try {
-      loaded = loader.load(model.name(), graph, sha256, cache);
+      loaded = loader.load(model.name(), graph, cache);
     } catch (OrtException e) {
       throw Failures.opening(model.name(), e);
     }
+    this.environment = environment();
     session = loaded.session();
     requirePorts();
     try {
@@ -101,13 +104,21 @@ public final class OrtEngine implements Engine {
     }
   }
 
-  private static OrtEnvironment environment() {
-    try {
-      // FATAL: what goes wrong comes back as an exception; ONNX Runtime would print it on stderr besides.
-      return OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
-    } catch (LinkageError | IllegalStateException e) { // its class initialiser failed
-      throw Failures.loading(e);
+  /** The one environment of the process, made when it is first asked for. */
+  static synchronized OrtEnvironment environment() {
+    if (shared == null && broken == null) {
+      OperatorLibrary.load().unpackRuntime(); // first: loading ours keeps ONNX Runtime from recording usage
+      try {
+        // FATAL: what goes wrong comes back as an exception; ONNX Runtime would print it on stderr besides.
+        shared = OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
+      } catch (LinkageError | IllegalStateException e) { // its class initialiser failed
+        broken = e;
+      }
     }
+    if (shared == null) {
+      throw Failures.loading(broken);
+    }
+    return shared;
   }
 
   @Override

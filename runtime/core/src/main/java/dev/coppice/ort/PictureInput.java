@@ -20,7 +20,7 @@ final class PictureInput implements AutoCloseable {
 
   /** Makes a session as the model's own is made. */
   interface Sessions {
-    OrtSession make(byte[] graph) throws OrtException;
+    OrtSession make(ByteBuffer graph) throws OrtException;
   }
 
   private static final String IMAGE = "image";
@@ -50,7 +50,8 @@ final class PictureInput implements AutoCloseable {
   void load(Image picture) throws OrtException {
     OrtSession session = made.get(picture.layout());
     if (session == null) {
-      session = sessions.make(graph(picture.layout()));
+      byte[] graph = graph(picture.layout());
+      session = sessions.make(ByteBuffer.allocateDirect(graph.length).put(graph).flip());
       made.put(picture.layout(), session);
     }
     bind(picture);

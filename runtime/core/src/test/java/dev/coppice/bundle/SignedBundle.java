@@ -4,6 +4,7 @@ import dev.coppice.api.Trust;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URISyntaxException;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -81,6 +82,11 @@ public final class SignedBundle {
       @Override
       public byte[] read(String name, long most) {
         return files.get(name);
+      }
+
+      @Override
+      public void read(String name, ByteBuffer into) {
+        into.put(files.get(name));
       }
 
       @Override

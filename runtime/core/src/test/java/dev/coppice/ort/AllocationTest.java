@@ -52,7 +52,7 @@ final class AllocationTest {
         Classifier classifier = Coppice.open(ShippedBundle.FOLDER, OpenOptions.defaults().withThreads(1))) {
       one.setIntraOpNumThreads(1);
       one.registerCustomOpLibrary(library.file().toString());
-      try (OrtSession session = environment.createSession(bundle.modelBytes(), one);
+      try (OrtSession session = environment.createSession(ShippedBundle.FOLDER.resolve("model.onnx").toString(), one);
           OnnxTensor imageValue = OnnxTensor.createTensor(environment, image.data(), image.shape());
           OnnxTensor logitsValue = OnnxTensor.createTensor(environment, logits.data(), logits.shape());
           OnnxTensor countsValue = OnnxTensor.createTensor(environment, counts.data(), counts.shape());
