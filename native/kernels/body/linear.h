@@ -17,21 +17,6 @@ void swiglu(Rows x, size_t rows, size_t width) {
   }
 }
 
-template <class Map>
-inline void map_rows(Rows x, size_t rows, size_t columns, const Map& map) {
-  for (size_t r = 0; r < rows; ++r) {
-    float* const row = x.first + r * x.stride;
-    size_t i = 0;
-    for (; i + kLanes <= columns; i += kLanes) store(row + i, map(load(row + i)));
-    if (i < columns) store_part(row + i, map(load_part(row + i, columns - i)), columns - i);
-  }
-}
-
-inline void activate(Activation activation, Rows x, size_t rows, size_t columns) {
-  if (activation == Activation::kGelu) map_rows(x, rows, columns, gelu);
-  if (activation == Activation::kGeluTanh) map_rows(x, rows, columns, gelu_tanh);
-}
-
 inline Quantised quantised(size_t rows, size_t depth, float* scratch) {
   auto* const bytes = reinterpret_cast<int8_t*>(scratch);
   float* const unit = scratch + rows * quantised_stride(depth) / sizeof(float);
@@ -48,16 +33,27 @@ size_t scratch(const Linear& layer, size_t rows) {
 // The values of a layer's columns from `column` on, of which `left` exist.
 inline Vec columns_at(const float* x, size_t column, size_t left) { return left >= kLanes ? load(x + column) : load_part(x + column, left); }
 
-// What a sum becomes in y.
-struct Finish {
-  const Linear& layer;
-  const LinearCall& call;
-  Quantised input;
+inline Vec float_sum(Vec sum, size_t, const Quantised&, Vec, Ints) { return sum; }
+inline Vec float_sum(Ints sum, size_t row, const Quantised& input, Vec scale, Ints weight_sum) {
+  const Ints exact = sum - input.offset[row] * weight_sum;
+#if COPPICE_LANES > 1
+  return __builtin_convertvector(exact, Vec) * (splat(input.unit[row]) * scale);
+#else
+  return static_cast<float>(exact) * (input.unit[row] * scale);
+#endif
+}
 
-  void put(size_t row, size_t column, Vec v) const {
-    const size_t left = layer.columns - column;
-    if (layer.bias) v += columns_at(layer.bias, column, left);
+// y of a vector of columns from the sums of `rows` rows from `begin` on.
+template <class Sum, class Map>
+inline void finish(const Linear& layer, const LinearCall& call, const Quantised& input, size_t begin, size_t rows, size_t column, const Sum* sums,
+                   const Map& map) {
+  const size_t left = layer.columns - column;
+  const Vec bias = layer.bias ? columns_at(layer.bias, column, left) : splat(0), scale = layer.scale ? columns_at(layer.scale, column, left) : bias;
+  const Ints weight_sum = bits<Ints>(layer.weight_sum ? columns_at(reinterpret_cast<const float*>(layer.weight_sum), column, left) : bias);
+  for (size_t row = begin; row < begin + rows; ++row) {
+    Vec v = float_sum(sums[row - begin], row, input, scale, weight_sum) + bias;
     if (call.residual.first) v += columns_at(call.residual.first + row * call.residual.stride, column, left);
+    v = map(v);
     float* const y = call.y.first + row * call.y.stride + column;
     if (left >= kLanes) {
       store(y, v);
@@ -65,42 +61,36 @@ struct Finish {
       store_part(y, v, left);
     }
   }
-  void operator()(size_t row, size_t column, Vec sum) const { put(row, column, sum); }
-#if COPPICE_LANES > 1
-  void operator()(size_t row, size_t column, Ints sum) const {
-    const size_t left = layer.columns - column;
-    const Ints weight_sum = bits<Ints>(columns_at(reinterpret_cast<const float*>(layer.weight_sum), column, left));
-    const Vec exact = __builtin_convertvector(sum - input.offset[row] * weight_sum, Vec);
-    put(row, column, exact * (splat(input.unit[row]) * columns_at(layer.scale, column, left)));
-  }
-#else
-  void operator()(size_t row, size_t column, int32_t sum) const {
-    put(row, column, static_cast<float>(sum - input.offset[row] * layer.weight_sum[column]) * (input.unit[row] * layer.scale[column]));
-  }
-#endif
-};
+}
 
-template <class Type>
-inline void multiply(const Linear& layer, const LinearCall& call, const char* x, size_t x_row, size_t steps, const Finish& finish) {
-  constexpr size_t kVector = Type::kBytes * kLanes, kPanelStep = Type::kBytes * kWeightPanel;
+template <class Type, class Map>
+inline void multiply(const Linear& layer, const LinearCall& call, const char* x, size_t x_row, size_t steps, const Quantised& input, const Map& map) {
+  constexpr size_t kPanelStep = Type::kBytes * kWeightPanel;
   const size_t groups = (call.rows + rows_of<Type>() - 1) / rows_of<Type>();
+  Total<Type> sums[2 * kLinearRows];
   for (size_t column = 0; column < layer.columns; column += 2 * kLanes) {
     const bool two = layer.columns - column > kLanes;
     const char* b = static_cast<const char*>(layer.weight) + column / kWeightPanel * steps * kPanelStep + column % kWeightPanel * Type::kBytes;
-    const size_t width = layer.columns - column < 2 * kLanes ? layer.columns - column : 2 * kLanes;
     for (size_t group = 0; group < groups; ++group) {
-      const size_t begin = group * call.rows / groups, end = (group + 1) * call.rows / groups;
-      const LinearTile tile{x + begin * x_row, x_row, b, kLanes == kWeightPanel ? steps * kPanelStep : kVector, steps};
+      const size_t begin = group * call.rows / groups, rows = (group + 1) * call.rows / groups - begin;
+      const LinearTile tile{x + begin * x_row, x_row, b, kLanes == kWeightPanel ? steps * kPanelStep : Type::kBytes * kLanes, steps};
       if (two) {
-        linear_tile<Type, true>(tile, end - begin, [&](size_t row, auto first, auto second) {
-          finish(begin + row, column, first);
-          finish(begin + row, column + kLanes, second);
-        });
+        linear_tile<Type, true>(tile, rows, sums);
+        finish(layer, call, input, begin, rows, column + kLanes, sums + kLinearRows, map);
       } else {
-        linear_tile<Type, false>(tile, end - begin, [&](size_t row, auto first, auto) { finish(begin + row, column, first); });
+        linear_tile<Type, false>(tile, rows, sums);
       }
-      activate(call.activation, {call.y.first + begin * call.y.stride + column, call.y.stride}, end - begin, width);
+      finish(layer, call, input, begin, rows, column, sums, map);
     }
+  }
+}
+
+template <class Type>
+inline void multiply(const Linear& layer, const LinearCall& call, const char* x, size_t x_row, size_t steps, const Quantised& input) {
+  switch (call.activation) {
+    case Activation::kGelu: return multiply<Type>(layer, call, x, x_row, steps, input, gelu);
+    case Activation::kGeluTanh: return multiply<Type>(layer, call, x, x_row, steps, input, gelu_tanh);
+    default: return multiply<Type>(layer, call, x, x_row, steps, input, [](Vec v) { return v; });
   }
 }
 
@@ -117,7 +107,7 @@ inline void multiply_halves(const Linear& layer, const LinearCall& call, const c
     LinearCall part = call;
     part.y.first += column;
     if (part.residual.first) part.residual.first += column;
-    multiply<FloatWeights>(panel, part, x, x_row, layer.depth, {panel, part, {}});
+    multiply<FloatWeights>(panel, part, x, x_row, layer.depth, {});
   }
 }
 #endif
@@ -126,16 +116,15 @@ void linear(const Linear& layer, const LinearCall& call, float* scratch) {
   const auto* const x = reinterpret_cast<const char*>(call.x.first);
   const size_t x_row = call.x.stride * sizeof(float);
   switch (layer.type) {
-    case WeightType::kFloat: return multiply<FloatWeights>(layer, call, x, x_row, layer.depth, {layer, call, {}});
+    case WeightType::kFloat: return multiply<FloatWeights>(layer, call, x, x_row, layer.depth, {});
 #if COPPICE_LANES == 4
     case WeightType::kHalf: return multiply_halves(layer, call, x, x_row, scratch);
 #else
-    case WeightType::kHalf: return multiply<HalfWeights>(layer, call, x, x_row, layer.depth, {layer, call, {}});
+    case WeightType::kHalf: return multiply<HalfWeights>(layer, call, x, x_row, layer.depth, {});
 #endif
     default: break;
   }
   const Quantised input = quantised(call.rows, layer.depth, scratch);
   for (size_t r = 0; r < call.rows; ++r) quantise_row(call.x.first + r * call.x.stride, layer.depth, r, input);
-  const auto* const q = reinterpret_cast<const char*>(input.q);
-  multiply<Int8Weights>(layer, call, q, quantised_stride(layer.depth), (layer.depth + 3) / 4, {layer, call, input});
+  multiply<Int8Weights>(layer, call, reinterpret_cast<const char*>(input.q), quantised_stride(layer.depth), (layer.depth + 3) / 4, input);
 }

@@ -31,9 +31,13 @@ constexpr size_t rows_of() {
   return sizeof(typename Type::Sum) == sizeof(Vec) ? kLinearRows : kLinearRows / 2;
 }
 
-// finish(row, sum, sum of the second vector) for each row.
-template <class Type, size_t Rows, bool Two, class Finish>
-inline void linear_tile(const LinearTile& whole, const Finish& finish) {
+// A finished sum: a vector of columns.
+template <class Type>
+using Total = decltype(total(Type::zero()));
+
+// The sums of the tile: sums[row] of the first vector of columns, sums[kLinearRows + row] of the second.
+template <class Type, size_t Rows, bool Two>
+inline void linear_tile(const LinearTile& whole, Total<Type>* sums) {
 #define COPPICE_DECLARE(r) \
   auto c##r = Type::zero(), d##r = Type::zero(); \
   (void)c##r, (void)d##r;
@@ -63,15 +67,18 @@ inline void linear_tile(const LinearTile& whole, const Finish& finish) {
     a0 += 4, a4 += 4, a8 += 4, a12 += 4;
     b += Type::kBytes * kWeightPanel;
   }
-#define COPPICE_FINISH(r) \
-  if constexpr (Rows > r) finish(r, total(c##r), total(d##r));
-  COPPICE_EACH_ROW(COPPICE_FINISH)
-#undef COPPICE_FINISH
+#define COPPICE_HAND_ON(r)                                \
+  if constexpr (Rows > r) {                               \
+    sums[r] = total(c##r);                               \
+    if constexpr (Two) sums[kLinearRows + r] = total(d##r); \
+  }
+  COPPICE_EACH_ROW(COPPICE_HAND_ON)
+#undef COPPICE_HAND_ON
 }
 
-template <class Type, bool Two, size_t Rows = rows_of<Type>(), class Finish>
-inline void linear_tile(const LinearTile& t, size_t rows, const Finish& finish) {
-  if (rows == Rows) return linear_tile<Type, Rows, Two>(t, finish);
-  if constexpr (Rows > 1) linear_tile<Type, Two, Rows - 1>(t, rows, finish);
+template <class Type, bool Two, size_t Rows = rows_of<Type>()>
+inline void linear_tile(const LinearTile& t, size_t rows, Total<Type>* sums) {
+  if (rows == Rows) return linear_tile<Type, Rows, Two>(t, sums);
+  if constexpr (Rows > 1) linear_tile<Type, Two, Rows - 1>(t, rows, sums);
 }
 #undef COPPICE_EACH_ROW

@@ -49,23 +49,29 @@ inline void put_bytes(Vec scaled, int32_t zero, int8_t* q) {
 }
 #endif
 
-inline void quantise_row(const float* x, size_t width, size_t row, const Quantised& out) {
-  const size_t whole = width / kLanes * kLanes;
-  const Vec tail = load_part(x + whole, width - whole);
+struct Range {
   Vec low = splat(0), high = low, none = low;
-  const auto see = [&](Vec v) {
+  void see(Vec v) {
     low = at_most(v, low);
     high = at_least(v, high);
     none += v * splat(0);  // NaN from NaN and infinities
-  };
-  for (size_t i = 0; i < whole; i += kLanes) see(load(x + i));
-  see(tail);
-  float lo = lane(low, 0), hi = lane(high, 0);
-  for (size_t l = 1; l < kLanes; ++l) {
-    lo = lane(low, l) < lo ? lane(low, l) : lo;
-    hi = lane(high, l) > hi ? lane(high, l) : hi;
   }
-  const float not_finite = sum(none) + 0 * (hi - lo);
+};
+
+inline void quantise_row(const float* x, size_t width, size_t row, const Quantised& out) {
+  const size_t whole = width / kLanes * kLanes;
+  const Vec tail = load_part(x + whole, width - whole);
+  // Of two vectors by turns: one would wait for its own last step.
+  Range even, odd;
+  size_t i = 0;
+  for (; i + 2 * kLanes <= whole; i += 2 * kLanes) {
+    even.see(load(x + i));
+    odd.see(load(x + i + kLanes));
+  }
+  if (i < whole) even.see(load(x + i));
+  odd.see(tail);
+  const float lo = reduce(at_most(even.low, odd.low), at_most), hi = reduce(at_least(even.high, odd.high), at_least);
+  const float not_finite = sum(even.none + odd.none) + 0 * (hi - lo);
   int8_t* const q = out.q + row * quantised_stride(width);
   out.offset[row] = 0;
   out.unit[row] = not_finite;
@@ -75,7 +81,7 @@ inline void quantise_row(const float* x, size_t width, size_t row, const Quantis
   }
   const float exact = (hi - lo) / 254, unit = exact < 1.17549435e-38f ? 1 : exact, inverse = 1 / unit;
   const auto zero = static_cast<int32_t>(__builtin_rintf(-lo * inverse)) - 127;
-  for (size_t i = 0; i < whole; i += kLanes) put_bytes(load(x + i) * splat(inverse), zero, q + i * kCopies);
+  for (i = 0; i < whole; i += kLanes) put_bytes(load(x + i) * splat(inverse), zero, q + i * kCopies);
   if (whole < width) put_bytes(tail * splat(inverse), zero, q + whole * kCopies);
   out.unit[row] = unit;
   out.offset[row] = zero + (COPPICE_UNSIGNED_INPUT ? 128 : 0);

@@ -63,25 +63,29 @@ typedef uint32_t QuadBits __attribute__((vector_size(16)));
 #endif
 
 #if COPPICE_LANES == 1
-inline float sum(Vec v) { return v; }
+template <class Join>
+inline float reduce(Vec v, const Join&) { return v; }
 #else
-// In halves, so that the additions of several rows overlap.
-template <size_t Step>
-inline Vec fold(Vec v) {
+// In halves, so that those of several rows overlap.
+template <size_t Step = kLanes / 2, class Join>
+inline float reduce(Vec v, const Join& join) {
 #if defined(__clang__)
   Vec turned{};
   for (size_t i = 0; i < kLanes; ++i) turned[i] = v[(i + Step) % kLanes];
-  v += turned;
+  v = join(v, turned);
 #else
   Bits other{};
   for (size_t i = 0; i < kLanes; ++i) other[i] = static_cast<uint32_t>((i + Step) % kLanes);
-  v += __builtin_shuffle(v, other);
+  v = join(v, __builtin_shuffle(v, other));
 #endif
-  if constexpr (Step > 1) v = fold<Step / 2>(v);
-  return v;
+  if constexpr (Step > 1) {
+    return reduce<Step / 2>(v, join);
+  } else {
+    return v[0];
+  }
 }
-inline float sum(Vec v) { return fold<kLanes / 2>(v)[0]; }
 #endif
+inline float sum(Vec v) { return reduce(v, [](Vec a, Vec b) { return a + b; }); }
 
 // A NaN in x stays. gcc makes a comparison and a blend of the plain form, where each processor has one instruction.
 // maskz with all lanes: the plain intrinsics of gcc 12 warn of an uninitialised operand.
