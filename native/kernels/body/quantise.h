@@ -47,6 +47,19 @@ inline void put_bytes(Vec scaled, int32_t zero, int8_t* q) {
 #endif
   _mm_storeu_si128(reinterpret_cast<__m128i*>(q), bytes);
 }
+
+// Four vectors at once: 16 instructions instead of 28. The packs work in quarters, whose order the last step mends.
+inline void put_group(const float* x, Vec inverse, int32_t zero, int8_t* q) {
+  const auto whole = [&](size_t i) { return _mm512_maskz_cvtps_epi32(0xffff, __m512(load(x + i * kLanes) * inverse)); };
+  const __m512i more = _mm512_set1_epi16(static_cast<int16_t>(zero));
+  const __m512i low = _mm512_add_epi16(_mm512_packs_epi32(whole(0), whole(1)), more), high = _mm512_add_epi16(_mm512_packs_epi32(whole(2), whole(3)), more);
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  __m512i bytes = _mm512_maskz_permutexvar_epi32(0xffff, order, _mm512_packs_epi16(low, high));
+#if COPPICE_UNSIGNED_INPUT
+  bytes = _mm512_xor_si512(bytes, _mm512_set1_epi8(-128));
+#endif
+  _mm512_storeu_si512(q, bytes);
+}
 #endif
 
 struct Range {
@@ -81,7 +94,11 @@ inline void quantise_row(const float* x, size_t width, size_t row, const Quantis
   }
   const float exact = (hi - lo) / 254, unit = exact < 1.17549435e-38f ? 1 : exact, inverse = 1 / unit;
   const auto zero = static_cast<int32_t>(__builtin_rintf(-lo * inverse)) - 127;
-  for (i = 0; i < whole; i += kLanes) put_bytes(load(x + i) * splat(inverse), zero, q + i * kCopies);
+  i = 0;
+#if COPPICE_LANES == 16
+  for (; i + 4 * kLanes <= whole; i += 4 * kLanes) put_group(x + i, splat(inverse), zero, q + i);
+#endif
+  for (; i < whole; i += kLanes) put_bytes(load(x + i) * splat(inverse), zero, q + i * kCopies);
   if (whole < width) put_bytes(tail * splat(inverse), zero, q + whole * kCopies);
   out.unit[row] = unit;
   out.offset[row] = zero + (COPPICE_UNSIGNED_INPUT ? 128 : 0);
