@@ -1,5 +1,6 @@
 package dev.coppice.bench;
 
+import ai.onnxruntime.NodeInfo;
 import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OnnxValue;
 import ai.onnxruntime.OrtEnvironment;
@@ -13,28 +14,41 @@ import java.nio.LongBuffer;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /** A bundle's model as a careful program runs it with ONNX Runtime alone: one thread, direct buffers, pinned outputs. */
 final class Bare implements AutoCloseable {
 
-  // Open as long as the session: closing them unloads the operators where nothing else has loaded them.
-  private final OrtSession.SessionOptions options = new OrtSession.SessionOptions();
   private final OrtSession session;
+  // Of a session of its own, open as long: closing them unloads the operators where nothing else has loaded them.
+  private final Optional<OrtSession.SessionOptions> own;
   private final Map<String, OnnxTensor> inputs = new HashMap<>();
   private final Map<String, OnnxValue> outputs = new HashMap<>();
 
   /** keep: patch tokens after each stage; the prefix is one class token. */
-  Bare(String model, String operators, List<Integer> keep) throws OrtException {
-    OrtEnvironment environment = OrtEnvironment.getEnvironment();
+  static Bare open(String model, String operators, List<Integer> keep) throws OrtException {
+    OrtSession.SessionOptions options = new OrtSession.SessionOptions();
     options.setIntraOpNumThreads(1);
     options.registerCustomOpLibrary(operators);
-    session = environment.createSession(model, options);
-    long[] image = ((TensorInfo) session.getInputInfo().get("image").getInfo()).getShape();
+    OrtSession session = OrtEnvironment.getEnvironment().createSession(model, options);
+    long[] image = shape(session.getInputInfo().get("image"));
+    return new Bare(session, keep, floats(image[1] * image[2] * image[3]), floats(shape(session.getOutputInfo().get("logits"))[1]), Optional.of(options));
+  }
+
+  /** On a session and buffers that another owns. */
+  static Bare on(OrtSession session, List<Integer> keep, FloatBuffer tensor, FloatBuffer logits) throws OrtException {
+    return new Bare(session, keep, tensor, logits, Optional.empty());
+  }
+
+  private Bare(OrtSession session, List<Integer> keep, FloatBuffer tensor, FloatBuffer logits, Optional<OrtSession.SessionOptions> own) throws OrtException {
+    this.session = session;
+    this.own = own;
+    OrtEnvironment environment = OrtEnvironment.getEnvironment();
+    long[] image = shape(session.getInputInfo().get("image"));
     image[0] = 1;
-    inputs.put("image", OnnxTensor.createTensor(environment, floats(image[1] * image[2] * image[3]), image));
-    long[] logits = ((TensorInfo) session.getOutputInfo().get("logits").getInfo()).getShape();
-    outputs.put("logits", OnnxTensor.createTensor(environment, floats(logits[1]), new long[] {1, logits[1]}));
+    inputs.put("image", OnnxTensor.createTensor(environment, tensor, image));
+    outputs.put("logits", OnnxTensor.createTensor(environment, logits, new long[] {1, logits.capacity()}));
     LongBuffer counts = longs(keep.size());
     for (int stage = 0; stage < keep.size(); stage++) {
       counts.put(stage, keep.get(stage));
@@ -42,6 +56,10 @@ final class Bare implements AutoCloseable {
       outputs.put("kept_" + stage, OnnxTensor.createTensor(environment, longs(left), new long[] {1, left}));
     }
     inputs.put("keep", OnnxTensor.createTensor(environment, counts, new long[] {keep.size()}));
+  }
+
+  private static long[] shape(NodeInfo port) {
+    return ((TensorInfo) port.getInfo()).getShape();
   }
 
   void run() throws OrtException {
@@ -60,7 +78,9 @@ final class Bare implements AutoCloseable {
   public void close() throws OrtException {
     inputs.values().forEach(OnnxTensor::close);
     outputs.values().forEach(OnnxValue::close);
-    session.close();
-    options.close();
+    if (own.isPresent()) {
+      session.close();
+      own.get().close();
+    }
   }
 }

@@ -61,7 +61,7 @@ public final class FirstResult {
   private static void start(Path bundle, String way, Path caches, String operators, Integer[] keep) throws Exception {
     long begun = System.nanoTime();
     if (way.equals("bare")) {
-      new Bare(bundle.resolve("model.onnx").toString(), operators, List.of(keep)).run();
+      Bare.open(bundle.resolve("model.onnx").toString(), operators, List.of(keep)).run();
     } else {
       EngineOptions engine = EngineOptions.defaults().withMemory(way.equals("low-memory") ? Memory.LOW : Memory.NORMAL);
       if (way.equals("kept-model") || way.equals("low-memory")) {

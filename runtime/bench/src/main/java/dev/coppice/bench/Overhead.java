@@ -1,49 +1,72 @@
 package dev.coppice.bench;
 
-import dev.coppice.Coppice;
-import dev.coppice.api.Classifier;
 import dev.coppice.api.Keep;
 import dev.coppice.api.OpenOptions;
 import dev.coppice.api.RunOptions;
+import dev.coppice.api.Trust;
+import dev.coppice.bundle.Bundle;
+import dev.coppice.ops.OperatorLibrary;
+import dev.coppice.ort.OrtEngine;
+import dev.coppice.ort.SessionOf;
+import dev.coppice.ort.SessionSettings;
+import dev.coppice.pipeline.Pipeline;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
+import java.util.Random;
 
-/** What {@code Classifier.infer} adds to a bare session's run: {@code BUNDLE RUNS}, runs in turn, one thread, the fewest tokens. */
+/**
+ * What {@code Classifier.infer} adds to a run of the same session with pinned outputs from and to the same buffers, and what the same run adds to
+ * itself, which is what can be told apart: {@code BUNDLE RUNS}, in random order, one thread, the fewest tokens.
+ */
 public final class Overhead {
+
+  private static final int WAYS = 3;
 
   private Overhead() {}
 
   public static void main(String[] arguments) throws Exception {
-    Path bundle = Path.of(arguments[0]);
     int runs = Integer.parseInt(arguments[1]);
-    try (Classifier classifier = Coppice.open(bundle, OpenOptions.defaults().withThreads(1))) {
-      int stages = classifier.bundle().stages();
-      List<Integer> keep = Collections.nCopies(stages, 1);
-      int crop = classifier.bundle().preprocessing().crop();
-      FloatBuffer tensor = Bare.floats(3L * crop * crop);
-      FloatBuffer logits = Bare.floats(classifier.bundle().labels().size());
-      RunOptions options = RunOptions.defaults().withKeep(Keep.counts(keep.toArray(Integer[]::new)));
-      try (Bare bare = new Bare(bundle.resolve("model.onnx").toString(), Coppice.diagnostics().facts().get("operators"), keep)) {
-        for (int round = 0; round < 5; round++) { // the first ones are warm-up
-          double[] alone = new double[runs];
-          double[] ours = new double[runs];
-          double[] added = new double[runs];
-          for (int i = 0; i < runs; i++) {
+    OpenOptions open = OpenOptions.defaults().withThreads(1);
+    Bundle bundle = Bundle.read(Path.of(arguments[0]), Trust.off());
+    OrtEngine engine = new OrtEngine(bundle.graph(), bundle.model(), bundle.info().preprocessing(), OperatorLibrary.load(),
+        SessionSettings.of(open, Path.of("/")), Optional.empty());
+    List<Integer> keep = Collections.nCopies(bundle.info().stages(), 1);
+    int crop = bundle.info().preprocessing().crop();
+    FloatBuffer tensor = Bare.floats(3L * crop * crop);
+    FloatBuffer logits = Bare.floats(bundle.info().labels().size());
+    RunOptions options = RunOptions.defaults().withKeep(Keep.counts(keep.toArray(Integer[]::new)));
+    try (Pipeline pipeline = new Pipeline(bundle, engine, open); Bare bare = Bare.on(SessionOf.engine(engine), keep, tensor, logits)) {
+      Random random = new Random(1);
+      for (int round = 0; round < 5; round++) { // the first ones are warm-up
+        double[][] micros = new double[WAYS][runs];
+        for (int i = 0; i < runs; i++) {
+          int first = random.nextInt(WAYS);
+          int step = 1 + random.nextInt(WAYS - 1);
+          for (int turn = 0; turn < WAYS; turn++) {
+            int way = (first + turn * step) % WAYS;
             long start = System.nanoTime();
-            bare.run();
-            long between = System.nanoTime();
-            classifier.infer(tensor, options, logits);
-            ours[i] = (System.nanoTime() - between) / 1e3;
-            alone[i] = (between - start) / 1e3;
-            added[i] = ours[i] - alone[i];
+            if (way == 0) {
+              pipeline.infer(tensor, options, logits);
+            } else {
+              bare.run();
+            }
+            micros[way][i] = (System.nanoTime() - start) / 1e3;
           }
-          System.out.printf("median of %d: bare %.1f us, Coppice %.1f us, difference of pairs %.2f us%n", runs, median(alone), median(ours), median(added));
         }
+        System.out.printf("median of %d: bare %.2f us, Coppice %.2f us; difference of pairs %.2f us, of bare runs among themselves %.2f us%n", runs, median(micros[1]),
+            median(micros[0]), median(differences(micros[0], micros[1])), median(differences(micros[2], micros[1])));
       }
     }
+  }
+
+  private static double[] differences(double[] values, double[] from) {
+    double[] out = new double[values.length];
+    Arrays.setAll(out, i -> values[i] - from[i]);
+    return out;
   }
 
   static double median(double[] values) {

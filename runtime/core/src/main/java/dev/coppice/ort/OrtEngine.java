@@ -91,6 +91,11 @@ public final class OrtEngine implements Engine {
     }
   }
 
+  /** The model's session, for measuring what goes on around a run of it. */
+  OrtSession session() {
+    return session;
+  }
+
   /** Refuses a graph with other inputs and outputs than the manifest names, which would fail at the first run only. */
   private void requirePorts() {
     List<String> inputs = model.kept().isEmpty() ? List.of(model.image()) : List.of(model.image(), model.keep());
