@@ -61,12 +61,16 @@ def _floats(dtype: str) -> list[str]:
     return [case for case in CASES if f"{dtype}[" in " ".join(_properties(case).values())]
 
 
-def _in_half(case: str) -> bytes:
-    """The case's model with float16 in the place of float32."""
-    model = onnx.load(GOLDEN / case / "model.onnx")
+def _typed(case: str, dtype: type) -> bytes:
+    """The case's model with float16 or float32 tensors, and constants of float16 numbers; weights and scales stay."""
+    model, types = onnx.load(GOLDEN / case / "model.onnx"), {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16}
     for value in (*model.graph.input, *model.graph.output):
-        if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT:
-            value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+        if value.type.tensor_type.elem_type in types:
+            value.type.tensor_type.elem_type = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    for tensor in model.graph.initializer:
+        if tensor.name in ("mix", "dw") or (len(tensor.dims) == 1 and not tensor.name.endswith("_scale")):
+            array = onnx.numpy_helper.to_array(tensor).astype(np.float16).astype(dtype)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(array, tensor.name))
     return model.SerializeToString()
 
 
@@ -76,8 +80,8 @@ def test_half_tensors_give_the_float32_result_rounded_once(case):
     halves = {k: v.astype(np.float16) if v.dtype == np.float32 else v for k, v in _arrays(case, "input").items()}
     wide = {k: v.astype(np.float32) if v.dtype == np.float16 else v for k, v in halves.items()}
     names = list(_arrays(case, "output"))
-    expected = session(GOLDEN / case / "model.onnx").run(names, wide)
-    found = session(_in_half(case)).run(names, halves)
+    expected = session(_typed(case, np.float32)).run(names, wide)
+    found = session(_typed(case, np.float16)).run(names, halves)
     for name, wanted, array in zip(names, expected, found):
         wanted = wanted.astype(np.float16) if wanted.dtype == np.float32 else wanted
         assert array.dtype == wanted.dtype, name

@@ -6,16 +6,14 @@ float64 references in `operators`; tolerances are absolute and hold for every in
 
 from __future__ import annotations
 
-import dataclasses
-import shutil
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from .config import Attention
-from .graph import DOMAIN, Graph
+from .golden_blocks import block_cases
+from .golden_case import Case, in_half, write_case
 from .operators import (
     hallucinated_attention,
     image_to_tensor,
@@ -30,23 +28,7 @@ from .operators import (
     top_k_tokens,
 )
 
-__all__ = ["Case", "cases", "write"]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One operator call: float32, float16, int64 and uint8 arrays in, expected arrays out."""
-
-    operator: str
-    name: str
-    description: str
-    attributes: dict[str, int | float | str | tuple]
-    inputs: dict[str, np.ndarray]
-    outputs: dict[str, np.ndarray]
-    tolerance: float
-    # Every input of the operator in order, so that left-out ones keep their place.
-    slots: tuple[str, ...] = field(repr=False, default=())
-
+__all__ = ["cases", "write"]
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _SLOTS = {
@@ -61,13 +43,6 @@ _SLOTS = {
     "MergeTokens": ("x", "metric", "count", "size", "threshold"),
     "PatchMerger": ("x", "w", "gamma", "beta"),
     "PruneMergeTokens": ("scores", "count", "x", "size"),
-}
-# Every output in order, of the operators that have optional ones in the middle.
-_OUTPUTS = {
-    "TopKTokens": ("index", "y", "kept_size"),
-    "SampleTokens": ("index", "y", "kept_count"),
-    "ThresholdTokens": ("index", "y", "kept_count"),
-    "MergeTokens": ("y", "merged_size", "group", "kept_count"),
 }
 # Different summation orders must not change what is selected: decisions are at least this far apart.
 _MARGIN = 1e-4
@@ -219,24 +194,6 @@ def _top_k(
     outputs = {"index": index} | ({"y": y} if x is not None else {}) | ({"kept_size": kept} if sizes else {})
     inputs = {"scores": scores, "count": np.array(count, np.int64), "x": x, "size": size}
     return _case("TopKTokens", name, description, options, inputs, outputs, 2e-6)
-
-
-def _half(case: Case) -> Case:
-    """The same call with float16 tensors, whose inputs are float16 numbers already; outputs are rounded once."""
-
-    def rounded(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {k: v.astype(np.float16) if v.dtype == np.float32 else v for k, v in arrays.items()}
-
-    largest = max(float(np.abs(v).max()) for v in case.outputs.values() if v.dtype == np.float32)
-    description, tolerance = f"{case.description}, float16", case.tolerance + 2**-11 * largest
-    return dataclasses.replace(
-        case,
-        name="float16",
-        description=description,
-        inputs=rounded(case.inputs),
-        outputs=rounded(case.outputs),
-        tolerance=tolerance,
-    )
 
 
 def _ragged(
@@ -419,7 +376,7 @@ def cases() -> list[Case]:
         _linear("cos2d-positions", "pruned in a grid of 7", reweight="cos2d", grid=7, positions=far, order="quadratic"),
         _linear("cos2d-no-prefix", "patches only", tokens=9, reweight="cos2d", grid=3, prefix_tokens=0),
         _linear("add-eps", "epsilon is added, not clamped", feature_map="relu", eps=0.5, eps_mode="add"),
-        _half(_linear("half", "cosine term, sizes", reweight="cos1d", size=size, half=True)),
+        in_half(_linear("half", "cosine term, sizes", reweight="cos1d", size=size, half=True)),
         _softmax("plain", "softmax attention"),
         _softmax("scores", "with class-token scores", score="cls"),
         _softmax(
@@ -435,7 +392,7 @@ def cases() -> list[Case]:
         _softmax("cls-value-norm", "class row times the value norm", score="cls_value_norm", batch=2),
         _softmax("one-token", "a single token", tokens=1, score="cls"),
         _softmax("scale", "a scale of its own", scale=0.5),
-        _half(_softmax("half", "with received scores", score="received", half=True)),
+        in_half(_softmax("half", "with received scores", score="received", half=True)),
         _scores("row", "class row"),
         _scores("column", "class column", source="cls_col"),
         _scores("per-head", "each head renormalised over the patches", renormalise="per_head"),
@@ -450,7 +407,7 @@ def cases() -> list[Case]:
             renormalise="total",
             prefix_tokens=2,
         ),
-        _half(_scores("half", "times the value norm", value_norm=1, half=True)),
+        in_half(_scores("half", "times the value norm", value_norm=1, half=True)),
         _hallucinated("mix", "two maps computed, two mixed from them"),
         _hallucinated("mix-conv", "mixed and convolved", dw_kernel=3),
         _hallucinated("conv-only", "each made map is one real map convolved", mix=False, dw_kernel=3),
@@ -479,7 +436,7 @@ def cases() -> list[Case]:
         _top_k("index-only", "without x", random, 4),
         _top_k("fused", "one more token for the pruned ones", random, 6, width=5, sizes=True, fuse_pruned=1),
         _top_k("fused-sum", "the fused token is a plain sum", random, 6, width=5, fuse_pruned=1, normalize_fused=0),
-        _half(_top_k("half", "a fused token", random, 6, width=5, sizes=True, half=True, fuse_pruned=1)),
+        in_half(_top_k("half", "a fused token", random, 6, width=5, sizes=True, half=True, fuse_pruned=1)),
         _top_k("fused-all", "nothing pruned: no fused token", random, 16, width=5, fuse_pruned=1),
         _top_k("two-prefix-tokens", "a distillation token is kept too", random, 5, width=5, prefix_tokens=2),
         _sample("even", "points at even steps of the cumulative score", random[:1], 8),
@@ -544,7 +501,7 @@ def cases() -> list[Case]:
             sizes=True,
             rank="importance_distance",
         ),
-        _half(
+        in_half(
             _prune_merge("half", "with distances", sizes=True, half=True, merge_share=0.7, rank="importance_distance")
         ),
         _mixed("plain", "softmax over the tokens"),
@@ -555,42 +512,14 @@ def cases() -> list[Case]:
         _mixed("odd-width", "13 channels, 5 outputs, batch of 2", batch=2, tokens=33, width=13, outputs=5),
         _mixed("one-token", "a single token is the mix", tokens=1),
         _mixed("wide", "more outputs than tokens", tokens=3, width=32, outputs=17, scale=0.25),
+        *block_cases(),
     ]
-
-
-def _model(case: Case) -> bytes:
-    graph = Graph(case.name)
-    for name, array in case.inputs.items():
-        graph.input(name, array.dtype.name, list(array.shape))
-    slots = [name if name in case.inputs else "" for name in case.slots]
-    outputs = _OUTPUTS.get(case.operator, tuple(case.outputs))
-    names = [name if name in case.outputs else "" for name in outputs]
-    while not names[-1]:
-        names.pop()
-    graph.op(case.operator, *slots, outputs=names, domain=DOMAIN, **case.attributes)
-    for name, array in case.outputs.items():
-        graph.output(name, array.dtype.name, list(array.shape))
-    return graph.model().SerializeToString(deterministic=True)
-
-
-def _text(value: int | float | str | tuple) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def write(folder: Path) -> None:
     """Replace the cases below `folder`."""
     for case in cases():
-        target = folder / case.operator / case.name
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
-        lines = [f"operator={case.operator}", f"description={case.description}", f"tolerance={case.tolerance:.3g}"]
-        lines += [f"attr.{name}={_text(value)}" for name, value in sorted(case.attributes.items())]
-        for kind, arrays in (("input", case.inputs), ("output", case.outputs)):
-            for name, array in arrays.items():
-                lines.append(f"{kind}.{name}={array.dtype.name}[{','.join(map(str, array.shape))}]")
-                (target / f"{kind}.{name}.bin").write_bytes(array.astype(array.dtype.newbyteorder("<")).tobytes())
-        (target / "case.properties").write_text("\n".join(lines) + "\n")
-        (target / "model.onnx").write_bytes(_model(case))
+        write_case(folder, case)
 
 
 if __name__ == "__main__":

@@ -52,14 +52,14 @@ class Graph:
     def op(
         self, kind: str, *inputs: str, outputs: int | list[str] = 1, domain: str = "", **attributes
     ) -> str | list[str]:
-        """Append a node; its output's name, or a list where `outputs` is not 1. An empty input name leaves it out."""
+        """Append a node; its output's name, or a list where `outputs` is not 1. An empty name leaves a value out."""
         number = len(self._nodes)
         names = [f"{kind}_{number}_{i}" for i in range(outputs)] if isinstance(outputs, int) else outputs
-        while inputs and not inputs[-1]:
-            inputs = inputs[:-1]
-        self._nodes.append(
-            helper.make_node(kind, list(inputs), names, name=f"{kind}_{number}", domain=domain, **attributes)
-        )
+        written = [list(values) for values in (inputs, names)]
+        for values in written:
+            while values and not values[-1]:
+                values.pop()
+        self._nodes.append(helper.make_node(kind, *written, name=f"{kind}_{number}", domain=domain, **attributes))
         self._domains.add(domain)
         return names[0] if len(names) == 1 else names
 

@@ -10,7 +10,7 @@ from ..config import Attention
 from ..graph import DOMAIN, Graph
 from ._heads import merge_heads, split_heads, stock_heads, stock_merge
 
-__all__ = ["ours", "reference", "stock", "torch_face"]
+__all__ = ["attributes", "ours", "reference", "stock", "torch_face"]
 
 
 def _features(x: np.ndarray, feature_map: str) -> np.ndarray:
@@ -131,6 +131,16 @@ def torch_face(qkv, heads: int, attention: Attention, length: int, positions=Non
     return y if query_index is None else y.gather(1, query_index[:, :, None].expand(-1, -1, y.shape[2]))
 
 
+def attributes(attention: Attention, length: int) -> dict[str, int | float | str]:
+    """The operator's, as the configuration has them."""
+    found = {name: getattr(attention, name) for name in ("feature_map", "reweight", "normalize", "eps")}
+    if attention.reweight == "cos1d":
+        found["length"] = length
+    if attention.reweight == "cos2d":
+        found |= {"grid": attention.grid, "prefix_tokens": attention.prefix_tokens}
+    return found
+
+
 def ours(
     graph: Graph,
     qkv: str,
@@ -141,11 +151,6 @@ def ours(
     query_index: str = "",
     size: str = "",
 ) -> str:
-    attributes = {name: getattr(attention, name) for name in ("feature_map", "reweight", "normalize", "eps")}
-    if attention.reweight == "cos1d":
-        attributes["length"] = length
-    if attention.reweight == "cos2d":
-        attributes |= {"grid": attention.grid, "prefix_tokens": attention.prefix_tokens}
     return graph.op(
         "LinearAttention",
         qkv,
@@ -154,7 +159,7 @@ def ours(
         size,
         domain=DOMAIN,
         num_heads=heads,
-        **attributes,
+        **attributes(attention, length),
     )
 
 

@@ -1,0 +1,7 @@
+"""The inputs of the operators that hold linear layers, in order."""
+
+from . import attention_block, mlp_block
+
+__all__ = ["SLOTS"]
+
+SLOTS = {"AttentionBlock": attention_block.SLOTS, "MlpBlock": mlp_block.SLOTS}
