@@ -12,7 +12,7 @@ from timm.models.vision_transformer import VisionTransformer
 
 from coppice_export.check import check_model, sample_images, session
 from coppice_export.config import Attention, Conv, Preprocessing, Reduction, ViTConfig
-from coppice_export.model import build_model
+from coppice_export.model import Flavour, build_model
 from coppice_export.reductions.tokens import Tokens
 from coppice_export.reference import VisionTransformer as Reference
 from coppice_export.weights import SourceError, load_state
@@ -84,7 +84,7 @@ def loaded(case, tmp_path):
     return model, config, load_state(tmp_path / "w.npz", config)
 
 
-@pytest.mark.parametrize("flavour", ["coppice", "stock"])
+@pytest.mark.parametrize("flavour", Flavour)
 def test_graph_equals_timm(loaded, flavour):
     """Logits are timm's within 1e-4, in our operators and in stock ones."""
     model, config, state = loaded
@@ -104,16 +104,17 @@ def test_reduced_graph_equals_pytorch(loaded):
     assert report.reference.startswith("PyTorch")
 
 
-def test_reduced_stock_graph_keeps_the_same_tokens(loaded):
-    """Both flavours rank the tokens alike: by the class token's attention, or by what a token receives."""
+@pytest.mark.parametrize("flavour", [Flavour.BLOCKS, Flavour.STOCK])
+def test_reduced_graph_of_another_flavour_keeps_the_same_tokens(loaded, flavour):
+    """All flavours rank the tokens alike: by the class token's attention, or by what a token receives."""
     _, config, state = loaded
     config = replace(config, reductions=Reduction.at(0, 1))
     feeds = {"image": sample_images(config, 1)[0], "keep": np.array([9, 4])}
-    ours, stock = (
-        session(build_model(config, state, flavour).SerializeToString()).run(["logits", "kept_0", "kept_1"], feeds)
-        for flavour in ("coppice", "stock")
+    separate, other = (
+        session(build_model(config, state, kind).SerializeToString()).run(["logits", "kept_0", "kept_1"], feeds)
+        for kind in (Flavour.SEPARATE, flavour)
     )
-    for found, expected in zip(ours, stock, strict=True):
+    for found, expected in zip(other, separate, strict=True):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
 
@@ -126,7 +127,7 @@ def test_class_token_beside_the_mean_equals_timm_features(tmp_path):
     with torch.inference_mode():
         tokens = model.forward_features(torch.from_numpy(image))
         expected = torch.cat([tokens[:, 0], tokens[:, 5:].mean(1)], 1) @ head["head.weight"].T
-    for flavour in ("coppice", "stock"):
+    for flavour in Flavour:
         graph = build_model(config, load_state(tmp_path / "w.npz", config), flavour)
         (found,) = session(graph.SerializeToString()).run(["logits"], {"image": image})
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
@@ -143,7 +144,7 @@ def test_merged_tokens_count_as_often_as_they_stand_for():
     assert (merged - model.pooled(Tokens(x, None, None))).abs().max() > 0.1
 
 
-@pytest.mark.parametrize("flavour", ["coppice", "stock"])
+@pytest.mark.parametrize("flavour", Flavour)
 @pytest.mark.parametrize("name", ["mean", "mean-of-normed", "mean-without-class-token"])
 def test_mean_of_merged_tokens_equals_pytorch(name, flavour, tmp_path):
     """Both flavours weigh the rows by the tokens merged into them."""

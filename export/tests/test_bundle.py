@@ -176,7 +176,7 @@ def test_rung_that_no_ratio_selects_is_refused(tiny, tiny_state, tiny_spec, tmp_
 def test_failed_check_writes_no_bundle(monkeypatch, tiny, tiny_state, tiny_spec, tmp_path):
     """A graph that differs from its source leaves the folder's parent as it was: nothing finished, nothing begun."""
     wrong = build_model(tiny, tiny_state | {"head.bias": tiny_state["head.bias"] + 1})
-    monkeypatch.setattr(bundle_module, "build_model", lambda config, state: wrong)
+    monkeypatch.setattr(bundle_module, "build_model", lambda *given: wrong)
     with pytest.raises(CheckError):
         write_bundle(tmp_path / "bad", tiny, tiny_state, tiny_spec)
     assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,7 @@ import torch
 from coppice_export.check import sample_images, session, used_operators
 from coppice_export.config import VIT_TINY, Attention, Conv
 from coppice_export.cost import block_macs, model_macs, parameter_count
-from coppice_export.model import build_model
+from coppice_export.model import Flavour, build_model
 from coppice_export.reference import VisionTransformer
 
 DEIT_SMALL = replace(
@@ -45,7 +45,7 @@ def _difference(config, state, flavour) -> float:
         return float(np.abs(found - model(torch.from_numpy(image), keep).numpy()).max())
 
 
-@pytest.mark.parametrize("flavour", ["coppice", "stock"])
+@pytest.mark.parametrize("flavour", Flavour)
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_graph_with_hallucinated_attention_equals_pytorch(tiny, random_state, form, flavour):
     """Every form of the made maps, in our operator and in stock ones, within the tolerance of an export."""
@@ -53,7 +53,7 @@ def test_graph_with_hallucinated_attention_equals_pytorch(tiny, random_state, fo
     assert _difference(config, random_state(config), flavour) <= 1e-4
 
 
-@pytest.mark.parametrize("flavour", ["coppice", "stock"])
+@pytest.mark.parametrize("flavour", Flavour)
 @pytest.mark.parametrize("array", ["mix", "dw"])
 def test_graph_with_other_made_maps_does_not_equal_pytorch(tiny, random_state, array, flavour):
     """The comparison notices a tenth more of one made map, so it would notice a wrong one."""
@@ -69,7 +69,7 @@ def test_graph_with_other_made_maps_does_not_equal_pytorch(tiny, random_state, a
     assert np.abs(found[0] - found[1]).max() > 1e-4
 
 
-@pytest.mark.parametrize("flavour", ["coppice", "stock"])
+@pytest.mark.parametrize("flavour", Flavour)
 def test_graph_with_factorised_fc2_equals_pytorch(tiny, random_state, flavour):
     """Ranks below and above break-even (24 * 40 / 64 = 15), and a whole matrix, in one model."""
     config = _compact(tiny, Attention("linear"), (1, 0, 14, 15, 24))

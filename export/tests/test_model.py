@@ -15,7 +15,7 @@ import torch
 from coppice_export.check import ops_library, sample_images, session, used_operators
 from coppice_export.config import FINE, MINI, MINI_SOFTMAX, VIT_TINY, Reduction
 from coppice_export.graph import Graph
-from coppice_export.model import build_model
+from coppice_export.model import Flavour, build_model
 from coppice_export.reference import VisionTransformer
 
 BUDGETS = [(16, 16), (15, 14), (8, 4), (5, 5), (1, 1)]
@@ -29,13 +29,13 @@ def _torch_model(config, state) -> VisionTransformer:
     return model.eval()
 
 
-def _run(config, state, image, keep, flavour="coppice") -> list[np.ndarray]:
+def _run(config, state, image, keep, flavour="separate") -> list[np.ndarray]:
     """Logits and the kept positions of both stages."""
     runner = session(build_model(config, state, flavour).SerializeToString())
     return runner.run(["logits", "kept_0", "kept_1"], {"image": image, "keep": np.array(keep, np.int64)})
 
 
-@pytest.mark.parametrize("flavour", ["coppice", "stock"])
+@pytest.mark.parametrize("flavour", Flavour)
 @pytest.mark.parametrize("keep", BUDGETS, ids=str)
 def test_graph_equals_pytorch(tiny, tiny_state, keep, flavour):
     """Logits and kept positions are those of PyTorch at every budget, in our operators and in stock ones."""
@@ -161,7 +161,7 @@ def test_operators_of_a_preset_are_counted(random_state, config, operators):
     assert used_operators(build_model(config, random_state(config))) == operators
 
 
-@pytest.mark.parametrize("flavour", ["coppice", "stock"])
+@pytest.mark.parametrize("flavour", Flavour)
 def test_graph_carries_no_unused_array(tiny, tiny_state, flavour):
     """Every initialiser is read by some node, and none is stored twice."""
     graph = build_model(tiny, tiny_state, flavour).graph

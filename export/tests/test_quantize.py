@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -18,6 +19,7 @@ from PIL import Image
 from coppice_export.bundle import write_bundle
 from coppice_export.bundle_files import read_bundle
 from coppice_export.check import ops_library, sample_images, session
+from coppice_export.config import Conv
 from coppice_export.float16 import float16_computed, float16_stored
 from coppice_export.model import build_model
 from coppice_export.quantize import activation_ranges, int8_dynamic, int8_static, matrix_layers
@@ -42,6 +44,15 @@ def ranges(model, feeds):
 
 def _forms(model, ranges, keep_float=()):
     return {"dynamic": int8_dynamic(model, keep_float), "static": int8_static(model, ranges, keep_float)}
+
+
+@pytest.mark.parametrize("form", ["dynamic", "static"])
+def test_head_stays_float_where_it_is_kept(model, ranges, form):
+    """The quantiser renames it on the way, as it is a Gemm; its weight is as it was."""
+    arrays = {a.name: numpy_helper.to_array(a) for a in _forms(model, ranges, ["head"])[form].graph.initializer}
+    weight = {a.name: numpy_helper.to_array(a) for a in model.graph.initializer}["head.weight"]
+    assert any(array.dtype == np.float32 and array.size == weight.size for array in arrays.values())
+    assert "head.weight_quantized" not in arrays
 
 
 def _optimised(model, folder) -> onnx.GraphProto:
@@ -124,7 +135,7 @@ def test_layer_with_an_outlier_costs_most(tiny, tiny_state, feeds):
     state["blocks.2.norm2.weight"][0] *= 1000
     state["blocks.2.fc1.weight"][:, 0] /= 1000
     spoilt = build_model(tiny, state)
-    errors = list(layer_errors(spoilt, int8_dynamic, feeds[:4]))
+    errors = list(layer_errors(spoilt, int8_dynamic, list(matrix_layers(spoilt)), feeds[:4]))
     by_name = {e.layer: e for e in errors}
     assert worst_layers(errors, 1) == ["blocks.2.fc1"]
     assert "blocks.2.fc1" in worst_layers(errors)
@@ -137,6 +148,28 @@ def test_worst_layers_are_those_with_over_a_tenth_of_the_squares():
     errors = [LayerError("a", 0.2, 0.0), *(LayerError(c, 0.1, 0.0) for c in "bcdefghi")]
     assert worst_layers(errors) == ["a"]
     assert worst_layers(errors, 0) == []
+
+
+def test_patches_that_tile_are_bytes_and_only_their_weights_are_rounded(tiny, random_state):
+    """Pictures of whole pixels give what a convolution with the rounded weights gives."""
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    preprocessing = replace(tiny.preprocessing, mean=mean, std=std)
+    config = replace(tiny, stem=(Conv(24, 8, 8),), preprocessing=preprocessing)
+    state, pixels = random_state(config), np.random.default_rng(0).integers(0, 256, (1, 3, 32, 32))
+    weight = state["stem.0.conv.weight"] / np.array(std, np.float32)[:, None, None]
+    step = np.abs(weight).max((1, 2, 3), keepdims=True) / 127
+    rounded = (np.rint(weight / step) * step * np.array(std)[:, None, None]).astype(np.float32)
+    image = ((pixels / 255 - np.reshape(mean, (3, 1, 1))) / np.reshape(std, (3, 1, 1))).astype(np.float32)
+    feeds = [{"image": image, "keep": np.array([9, 4])}]
+    plain = build_model(config, state)
+    kept = list(matrix_layers(plain))
+    made = int8_dynamic(plain, kept, preprocessing=preprocessing)
+    assert [node.op_type for node in made.graph.node].count("Conv") == 0
+    expected = logits(build_model(config, state | {"stem.0.conv.weight": rounded}), feeds)
+    np.testing.assert_allclose(logits(made, feeds), expected, rtol=0, atol=1e-4)
+    assert np.abs(expected - logits(plain, feeds)).max() > 1e-3
+    whole = int8_dynamic(plain, [*kept, "stem.0"], preprocessing=preprocessing)
+    assert [node.op_type for node in whole.graph.node].count("Conv") == 1
 
 
 def test_stored_float16_is_half_as_large_and_folded_on_opening(model, feeds, tmp_path):
@@ -237,11 +270,11 @@ def test_quantize_reports_layers_rungs_and_accuracy(call, source, photographs, t
     """The table of layers, the error at each rung, and top-1 on photographs of known class in the new ladder."""
     code, error = call(
         *("quantize", source, "--out", "made", "--photographs", photographs, "--validation", photographs),
-        *("--sensitivity", "--worst", 2, "--keep-float", "head", "--name", "small", "--version", "3.0.0"),
+        *("--sensitivity", "--worst", 2, "--keep-float", "blocks.2.qkv", "--name", "small", "--version", "3.0.0"),
     )
     assert code == 0, error
     assert error.count("stays float32") == 3
-    assert "in float32 besides the patch embedding: head, " in error
+    assert "in float32: the stem, blocks.2.qkv, " in error
     assert "against float32 on 20 photographs" in error
     manifest = read_bundle(tmp_path / "made").manifest
     assert (manifest["name"], manifest["version"]) == ("small", "3.0.0")

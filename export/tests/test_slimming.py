@@ -19,7 +19,7 @@ from coppice_export.check import sample_images, session
 from coppice_export.config import VIT_TINY, Attention
 from coppice_export.cost import block_macs, model_macs
 from coppice_export.methods.patch_slimming import slim_block
-from coppice_export.model import build_model
+from coppice_export.model import Flavour, build_model
 from coppice_export.reference import VisionTransformer
 from coppice_export.slimming import Slimming, fingerprint, slimmed
 from coppice_export.weights import SourceError
@@ -40,7 +40,7 @@ def slimming(small):
     return Slimming(KEEP, (0.0,) * 4, "metric", fingerprint(small[1]), "the source", 17, 1, 8)
 
 
-@pytest.mark.parametrize("flavour", ["coppice", "stock"])
+@pytest.mark.parametrize("flavour", Flavour)
 def test_graph_equals_the_slim_blocks_of_the_search(small, slimming, flavour):
     """Logits are those of the blocks that the search fitted, which compute the kept rows one block after the other."""
     config, state = small

@@ -12,7 +12,7 @@ import torch
 from coppice_export.bundle import BundleError, Rung, write_bundle
 from coppice_export.check import sample_images, session, used_operators
 from coppice_export.config import Attention, Reduction, ViTConfig
-from coppice_export.model import build_model
+from coppice_export.model import Flavour, build_model
 from coppice_export.reductions import METHODS, Tokens
 from coppice_export.reference import VisionTransformer
 
@@ -98,8 +98,8 @@ PARITY = [
     pytest.param(name, keep, flavour, id=f"{name}-{keep}-{flavour}")
     for name, case in CASES.items()
     for keep in case.budgets
-    for flavour in ("coppice", "stock")
-    if flavour == "coppice" or case.stock
+    for flavour in Flavour
+    if flavour != Flavour.STOCK or case.stock
 ]
 
 
@@ -178,7 +178,7 @@ def test_every_count_is_what_is_left(tiny, random_state, name):
     """`keep` is the number of patch tokens left, at most where the picture decides; each stands somewhere else."""
     config = _config(tiny, CASES[name])
     for keep in CASES[name].budgets:
-        _, *kept = _run(config, random_state(config), sample_images(config, 1)[0], keep, "coppice")
+        _, *kept = _run(config, random_state(config), sample_images(config, 1)[0], keep, "separate")
         assert [positions.shape[1] for positions in kept] == [1 + count for count in keep]
         places = [[place for place in positions[0].tolist() if place >= 0] for positions in kept]
         assert all(len(set(found)) == len(found) for found in places)
@@ -194,7 +194,7 @@ def test_full_budget_is_the_dense_model(tiny, random_state, name):
     config = _config(tiny, CASES[name])
     dense, state, image = replace(config, reductions=()), random_state(config), sample_images(config, 1)[0]
     expected = session(build_model(dense, state).SerializeToString()).run(["logits"], {"image": image})[0]
-    logits, *_ = _run(config, state, image, (16, 16, 16), "coppice")
+    logits, *_ = _run(config, state, image, (16, 16, 16), "separate")
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5)
 
 
@@ -281,7 +281,7 @@ def test_sizes_change_the_attention(tiny, random_state):
     """Proportional attention gives other logits than merging without it."""
     both = [_config(tiny, CASES[name]) for name in ("merge", "merge-without-sizes")]
     state, image = random_state(both[0]), sample_images(both[0], 1)[0]
-    logits = [_run(config, state, image, (12, 9, 8), "coppice")[0] for config in both]
+    logits = [_run(config, state, image, (12, 9, 8), "separate")[0] for config in both]
     assert np.abs(logits[0] - logits[1]).max() > 1e-3
 
 
@@ -367,18 +367,17 @@ def test_all_places_are_the_dense_model_bit_for_bit(tiny, random_state, attentio
     config = _config(tiny, Case(every, [()], attention=attention))
     state, image = random_state(config), sample_images(config, 1)[0]
     dense = session(build_model(replace(config, reductions=()), state).SerializeToString())
-    logits = _run(config, state, image, (), "coppice")[0]
+    logits = _run(config, state, image, (), "separate")[0]
     assert logits.tobytes() == dense.run(["logits"], {"image": image})[0].tobytes()
 
 
-def test_last_block_of_few_places_gives_the_dense_logits(tiny, random_state):
-    """Which queries the last block computes besides the class token's does not matter, in either flavour."""
+@pytest.mark.parametrize("flavour", Flavour)
+def test_last_block_of_few_places_gives_the_dense_logits(tiny, random_state, flavour):
+    """Which queries the last block computes besides the class token's does not matter."""
     config = _config(tiny, Case((Reduction(4, "static", places=(0, 3, 9)),), [()]))
     state, image = random_state(config), sample_images(config, 1)[0]
-    dense = session(build_model(replace(config, reductions=()), state).SerializeToString())
-    expected = dense.run(["logits"], {"image": image})[0]
-    for flavour in ("coppice", "stock"):
-        np.testing.assert_allclose(_run(config, state, image, (), flavour)[0], expected, rtol=0, atol=1e-6)
+    expected = _run(replace(config, reductions=()), state, image, (), flavour)[0]
+    np.testing.assert_allclose(_run(config, state, image, (), flavour)[0], expected, rtol=0, atol=1e-6)
 
 
 def test_rows_of_a_static_block_are_those_of_the_whole_block(tiny, random_state):

@@ -16,7 +16,8 @@ from .check import PICTURES, Report, check_model, logits_of, sample_images, sess
 from .config import ViTConfig
 from .cost import incoming_counts, model_macs
 from .graph import DOMAIN, OPERATOR_VERSION
-from .model import build_model
+from .model import Flavour, build_model
+from .parity import check_blocks
 
 __all__ = ["BundleError", "BundleSpec", "Rung", "naming_faults", "validate", "write_bundle"]
 
@@ -205,14 +206,20 @@ def _write_golden(folder: Path, config: ViTConfig, model: bytes, spec: BundleSpe
 
 
 def write_bundle(
-    folder: Path, config: ViTConfig, state: dict[str, np.ndarray], spec: BundleSpec, overwrite: bool = False
+    folder: Path,
+    config: ViTConfig,
+    state: dict[str, np.ndarray],
+    spec: BundleSpec,
+    overwrite: bool = False,
+    flavour: Flavour = Flavour.SEPARATE,
 ) -> Report:
     """Build, check and write; the folder appears complete or not at all.
 
     Raises BundleError for a specification that does not fit, CheckError for a graph that does not equal its source.
     """
     validate(folder, config, spec, overwrite)
-    model = build_model(config, state)
+    model = build_model(config, state, flavour)
+    check_blocks(model, config.tokens)
     report = check_model(model, config, state, {rung.name: rung.keep for rung in spec.rungs})
     data = model.SerializeToString(deterministic=True)
     # The graph, the golden pictures, and a mebibyte for the texts.

@@ -7,24 +7,26 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
+from .operators.panels import require_range
+from .repack import block_inputs, repacked
+
 __all__ = ["float16_computed", "float16_stored"]
 
-LARGEST = float(np.finfo(np.float16).max)
 SMALLEST_ARRAY = 64  # elements; below, the node that widens the array takes more bytes than it saves
 
 
 def float16_stored(model: onnx.ModelProto) -> onnx.ModelProto:
     """Weights in float16 behind a Cast, which ONNX Runtime folds when it opens the graph: the speed is float32's.
 
-    Raises ValueError for a weight beyond float16's range.
+    Blocks widen theirs as they compute. Raises ValueError for a weight beyond float16's range.
     """
-    stored, casts = onnx.ModelProto(), []
-    stored.CopyFrom(model)
+    stored, casts = repacked(model, "float16"), []
+    inside = block_inputs(stored)
     for array in stored.graph.initializer:
-        if array.data_type != TensorProto.FLOAT or np.prod(array.dims) < SMALLEST_ARRAY:
+        if array.data_type != TensorProto.FLOAT or np.prod(array.dims) < SMALLEST_ARRAY or array.name in inside:
             continue
         name, values = array.name, numpy_helper.to_array(array)
-        _require_range(name, values)
+        require_range(name, values)
         array.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.float16"))
         casts.append(helper.make_node("Cast", [array.name], [name], name=f"{name}.cast", to=TensorProto.FLOAT))
     nodes = [*casts, *stored.graph.node]
@@ -37,7 +39,7 @@ def float16_computed(model: onnx.ModelProto) -> onnx.ModelProto:
     """Every operator in float16, ours included; the image and the logits stay float32."""
     for array in model.graph.initializer:
         if array.data_type == TensorProto.FLOAT:
-            _require_range(array.name, numpy_helper.to_array(array))
+            require_range(array.name, numpy_helper.to_array(array))
     converted = onnx.ModelProto()
     converted.CopyFrom(model)
     # No operator is left out (the library leaves out some for other processors), nor guessed by shape inference.
@@ -48,9 +50,3 @@ def float16_computed(model: onnx.ModelProto) -> onnx.ModelProto:
     del converted.graph.node[:]
     converted.graph.node.extend(nodes)
     return converted
-
-
-def _require_range(name: str, values: np.ndarray) -> None:
-    if np.abs(values).max(initial=0) > LARGEST:
-        largest = np.abs(values).max()
-        raise ValueError(f"{name}: float16 holds numbers up to {LARGEST:g}, found {largest:g}; keep float32.")

@@ -1,7 +1,7 @@
-"""int8 forms of a graph's matrix products, by ONNX Runtime's quantiser.
+"""int8 forms of a graph's matrix products: inside blocks by repacking, outside by ONNX Runtime's quantiser.
 
-Weights are symmetric int8, one scale a column; activations uint8, one scale a tensor. The patch convolution and all
-that is no product of an activation with a constant matrix stays in float32.
+Weights are symmetric int8, one scale a column; activations uint8, one scale a tensor. Convolutions, but that of patches
+that tile the picture, and all that is no product of an activation with a constant matrix stay in float32.
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, 
 from onnxruntime.quantization.calibrate import TensorData, TensorsData, save_tensors_data
 
 from .check import session
+from .config import Preprocessing
+from .patches import EMBEDDING, has_patches, int8_patches
+from .repack import block_layers, repacked
 
-__all__ = ["Range", "activation_ranges", "int8_dynamic", "int8_static", "matrix_layers"]
+__all__ = ["Range", "activation_ranges", "int8_dynamic", "int8_static", "matrix_layers", "quantised_layers"]
 
 Feeds = dict[str, np.ndarray]
 
@@ -40,6 +43,11 @@ def matrix_layers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
     constants = {array.name for array in model.graph.initializer}
     nodes = [n for n in model.graph.node if n.op_type in ("MatMul", "Gemm") and n.input[1] in constants]
     return {node.input[1].removesuffix(".weight"): node for node in nodes}
+
+
+def quantised_layers(model: onnx.ModelProto) -> list[str]:
+    """The layers that int8 concerns: of the patch embedding, inside blocks, and outside."""
+    return [*([EMBEDDING] if has_patches(model) else []), *block_layers(model), *matrix_layers(model)]
 
 
 def activation_ranges(model: onnx.ModelProto, feeds: Iterable[Feeds]) -> dict[str, Range]:
@@ -64,9 +72,18 @@ def activation_ranges(model: onnx.ModelProto, feeds: Iterable[Feeds]) -> dict[st
 
 
 def int8_dynamic(
-    model: onnx.ModelProto, keep_float: Collection[str] = (), reduce_range: bool = False
+    model: onnx.ModelProto,
+    keep_float: Collection[str] = (),
+    reduce_range: bool = False,
+    preprocessing: Preprocessing | None = None,
 ) -> onnx.ModelProto:
-    """Each call finds the ranges of its activations itself. `keep_float`: layers that stay in float32."""
+    """Each call finds the ranges of its activations itself, inside blocks for each token.
+
+    `keep_float`: layers that stay in float32; the patch embedding does where `preprocessing` is not known either.
+    """
+    model = repacked(model, "int8", keep_float)
+    if preprocessing and has_patches(model) and EMBEDDING not in keep_float:
+        model = int8_patches(model, preprocessing, reduce_range)
     # The quantiser cannot infer what our operators give; they give float32.
     options = {"MatMulConstBOnly": True, "DefaultTensorType": TensorProto.FLOAT}
     with _quantiser() as out:
@@ -106,9 +123,10 @@ def int8_static(
 
 def _common(model: onnx.ModelProto, keep_float: Collection[str], reduce_range: bool) -> dict:
     """op_types: without it convolutions go to int8 too, and the patch embedding's errors go through all blocks."""
+    kept = [node.name for name, node in matrix_layers(model).items() if name in keep_float]
     return {
         "op_types_to_quantize": ["MatMul", "Gemm"],
-        "nodes_to_exclude": [matrix_layers(model)[name].name for name in keep_float],
+        "nodes_to_exclude": [*kept, *(f"{name}_MatMul" for name in kept)],  # what the quantiser makes of a Gemm
         "weight_type": QuantType.QInt8,
         "per_channel": True,
         "reduce_range": reduce_range,

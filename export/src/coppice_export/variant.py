@@ -14,7 +14,7 @@ import onnxruntime
 from .bundle import RUNTIME, naming_faults
 from .bundle_files import MANIFEST, SIGNATURE, Bundle, BundleError, listed, occupied, staged, write_json
 from .card import model_card
-from .check import TOLERANCE, nudged, session
+from .check import TOLERANCE, nudged, session, used_operators
 
 __all__ = ["Variant", "require_place", "write_variant"]
 
@@ -44,7 +44,7 @@ def write_variant(folder: Path, source: Bundle, model: onnx.ModelProto, variant:
     require_place(folder, variant, overwrite)
     onnx.checker.check_model(model)
     data, files = model.SerializeToString(deterministic=True), source.manifest["files"]
-    runner, manifest = session(data), _manifest(source, variant)
+    runner, manifest = session(data), _manifest(source, variant, list(used_operators(model)))
     needed_bytes = len(data) + sum(entry["bytes"] for entry in files.values()) + 2**20
     with staged(folder, needed_bytes) as staging:
         shutil.copytree(source.folder, staging, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST, SIGNATURE))
@@ -55,7 +55,7 @@ def write_variant(folder: Path, source: Bundle, model: onnx.ModelProto, variant:
         write_json(staging / MANIFEST, manifest | {"files": listed(staging)})
 
 
-def _manifest(source: Bundle, variant: Variant) -> dict:
+def _manifest(source: Bundle, variant: Variant, operators: list[str]) -> dict:
     manifest = {}
     for key, value in source.manifest.items():
         if key not in ("accuracy", "files", "precision"):
@@ -63,6 +63,7 @@ def _manifest(source: Bundle, variant: Variant) -> dict:
         if key == "model":
             manifest["precision"] = variant.precision
     manifest |= {"name": variant.name, "version": variant.version, "runtime": RUNTIME}
+    manifest["operators"] = manifest["operators"] | {"used": operators}
     for rung in (ladder := [rung | {"top1": variant.top1.get(rung["name"])} for rung in manifest["ladder"]]):
         if rung["top1"] is None:
             del rung["top1"]

@@ -18,6 +18,7 @@ from ..config import Attention, Reduction, ViTConfig
 from ..cost import model_macs
 from ..labels import IMAGENETTE, labels_for, read_labels
 from ..methods import presets, schedules
+from ..model import Flavour
 from ..photographs import find_photographs, spread
 from ..schedule import load_schedule
 from ..slimming import read_slimming, slimmed
@@ -97,6 +98,10 @@ def convert(
     licence: Annotated[
         str | None, typer.Option(help="The weights' licence: a file with its text, or apache-2.0.")
     ] = None,
+    operators: Annotated[
+        Flavour,
+        typer.Option(help="Whole halves of blocks in one operator, attention and reductions alone, or stock ones."),
+    ] = Flavour.SEPARATE,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing bundle.")] = False,
 ) -> None:
     """Turn a model into a bundle. Needs no PyTorch; compares with it where it is installed."""
@@ -144,7 +149,7 @@ def convert(
     validate(out, config, spec, overwrite)
     chosen = spread(find_photographs(photographs), count) if photographs else ()
     config, state = compaction.applied(config, opened.state, chosen, console)
-    report = write_bundle(out, config, state, spec, overwrite)
+    report = write_bundle(out, config, state, spec, overwrite, operators)
     table = Table("rung", "tokens kept", "multiply-adds", f"largest difference to {report.reference}")
     for r in rungs:
         table.add_row(

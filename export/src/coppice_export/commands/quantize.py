@@ -20,10 +20,14 @@ from ..check import session
 from ..checkpoint import SourceError
 from ..evaluate import ask, score
 from ..float16 import float16_computed, float16_stored
+from ..parity import check_blocks
+from ..patches import EMBEDDING
 from ..photographs import Photograph, class_numbers, find_photographs, spread
 from ..preprocess import preprocess
-from ..quantize import activation_ranges, int8_dynamic, int8_static, matrix_layers
+from ..quantize import activation_ranges, int8_dynamic, int8_static, matrix_layers, quantised_layers
+from ..repack import block_layers
 from ..sensitivity import LayerError, layer_errors, logits, relative_error, worst_layers
+from ..separate import separated
 from ..variant import Variant, require_place, write_variant
 from .evaluate import score_table
 
@@ -40,6 +44,9 @@ class Precision(StrEnum):
     INT8_STATIC = "int8-static"
     FLOAT16 = "float16"
     FLOAT16_COMPUTE = "float16-compute"
+
+
+IN_BLOCKS = (Precision.INT8_DYNAMIC, Precision.FLOAT16)
 
 
 def quantize(
@@ -82,10 +89,15 @@ def quantize(
     known = find_photographs(validation) if validation else []
     truth = class_numbers(known, source.labels) if known else np.zeros(0)
     model, feeds = onnx.load(source.model), _feeds(source, photographs, count)
+    if block_layers(model) and precision not in IN_BLOCKS:
+        console.print(f"note: blocks hold {' and '.join(IN_BLOCKS)}, so for {precision} they are taken apart")
+        model = separated(model)
     if precision in (Precision.FLOAT16, Precision.FLOAT16_COMPUTE):
         made = (float16_stored if precision is Precision.FLOAT16 else float16_computed)(model)
     else:
         made = _int8(source, model, feeds, precision, keep_float or [], worst, sensitivity, reduce_range)
+    keep = source.manifest["keep"]
+    check_blocks(made, keep["prefix"] + keep["patches"])
     _compare(source, model, made, feeds)
     if validation:
         top1 = _top1(source, made, known, truth, precision)
@@ -121,25 +133,27 @@ def _int8(
     show: bool,
     reduce_range: bool,
 ) -> onnx.ModelProto:
-    layers = matrix_layers(model)
-    if strangers := sorted(set(named) - layers.keys()):
+    dynamic = precision is Precision.INT8_DYNAMIC
+    layers = quantised_layers(model) if dynamic else list(matrix_layers(model))
+    if strangers := sorted(set(named) - set(layers)):
         raise SourceError(f"{source.folder}: no layer {', '.join(strangers)}; it has {', '.join(layers)}.")
-    ranges = activation_ranges(model, feeds) if precision is Precision.INT8_STATIC else {}
+    ranges = {} if dynamic else activation_ranges(model, feeds)
 
     def quantise(original: onnx.ModelProto, keep_float: Collection[str]) -> onnx.ModelProto:
-        if precision is Precision.INT8_STATIC:
-            return int8_static(original, ranges, keep_float, reduce_range)
-        return int8_dynamic(original, keep_float, reduce_range)
+        if dynamic:
+            return int8_dynamic(original, keep_float, reduce_range, source.preprocessing)
+        return int8_static(original, ranges, keep_float, reduce_range)
 
     kept, choose = list(named), bool(worst) or (worst is None and not named)
     if choose or show:
         output = source.manifest["outputs"]["logits"]["name"]
-        found = layer_errors(model, quantise, feeds[:LEAST_PHOTOGRAPHS], output)
+        found = layer_errors(model, quantise, layers, feeds[:LEAST_PHOTOGRAPHS], output)
         errors = list(track(found, "layers", total=len(layers), console=console, transient=True))
         kept += [layer for layer in worst_layers(errors, worst) if choose and layer not in kept]
         if show:
             console.print(_error_table(errors, kept))
-    console.print(f"in float32 besides the patch embedding: {', '.join(kept) or 'nothing'}")
+    stem = [] if EMBEDDING in layers else ["the stem"]
+    console.print(f"in float32: {', '.join(stem + kept) or 'nothing'}")
     return quantise(model, kept)
 
 

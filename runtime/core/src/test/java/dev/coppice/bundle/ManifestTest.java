@@ -32,11 +32,11 @@ final class ManifestTest {
     "'version':1,'used' | 'version':2,'used' | bundle.operator | Bundle 'imagenette-mini' needs operator LinearAttention version 2,"
         + " this library has version 1; install a newer Coppice, or export for version 1.",
     "'SampleTokens' | 'TopPTokens' | bundle.operator | Bundle 'imagenette-mini' needs operator dev.coppice.TopPTokens,"
-        + " this library has HallucinatedAttention, ImageToTensor, LinearAttention, "
-        + "MergeTokens, PatchMerger, PruneMergeTokens, SampleTokens, ThresholdTokens, TokenAttention, TokenScores, TopKTokens; install a newer Coppice.",
+        + " this library has AttentionBlock, HallucinatedAttention, ImageToTensor, LinearAttention, "
+        + "MergeTokens, MlpBlock, PatchMerger, PruneMergeTokens, SampleTokens, ThresholdTokens, TokenAttention, TokenScores, TopKTokens; install a newer Coppice.",
     "'dev.coppice' | 'com.example' | bundle.operator | Bundle 'imagenette-mini' needs operator com.example.LinearAttention,"
-        + " this library has HallucinatedAttention, ImageToTensor, LinearAttention, "
-        + "MergeTokens, PatchMerger, PruneMergeTokens, SampleTokens, ThresholdTokens, TokenAttention, TokenScores, TopKTokens; install a newer Coppice.",
+        + " this library has AttentionBlock, HallucinatedAttention, ImageToTensor, LinearAttention, "
+        + "MergeTokens, MlpBlock, PatchMerger, PruneMergeTokens, SampleTokens, ThresholdTokens, TokenAttention, TokenScores, TopKTokens; install a newer Coppice.",
   })
   void shouldRefuseWhatThisReleaseDoesNotKnow(String passage, String other, String code, String sentence) throws IOException {
     String manifest = ShippedBundle.manifest(quotes(passage), quotes(other));
