@@ -32,7 +32,7 @@ State = dict[str, np.ndarray]
 OUTLIER = "blocks.7.fc2"
 
 
-def _random_state(config: ViTConfig) -> State:
+def random_state(config: ViTConfig) -> State:
     rng = np.random.default_rng(0)
     state = {name: rng.normal(scale=0.02, size=s).astype(np.float32) for name, s in expected_shapes(config).items()}
     ones = {name: np.ones_like(array) for name, array in state.items() if "norm" in name and name.endswith(".weight")}
@@ -43,7 +43,7 @@ def _vit_tiny() -> tuple[State, str]:
     path = Path(os.environ.get("COPPICE_DATA", ROOT.parent / "shared" / "data")) / "vit_tiny_in1k.npz"
     if path.is_file():
         return load_state(path, VIT_TINY), "trained weights"
-    return _random_state(VIT_TINY), f"random weights, as COPPICE_DATA has no {path.name}"
+    return random_state(VIT_TINY), f"random weights, as COPPICE_DATA has no {path.name}"
 
 
 def _require_same_logits(graphs: dict[str, bytes], feeds: State) -> None:
@@ -79,7 +79,10 @@ def _quantised(config: ViTConfig, state: State, name: str, keep: tuple[int, ...]
     dense = stock_graph(replace(config, reductions=()), state)
     rivals = {"stock int8": (quantised(stock_graph(config, state)), feeds)}
     rivals |= {"stock int8, all tokens": (quantised(dense), image), "stock, all tokens": (dense, image)}
-    ours = int8_dynamic(build_model(config, state), [OUTLIER]).SerializeToString(), feeds
+    ours = (
+        int8_dynamic(build_model(config, state), [OUTLIER], preprocessing=config.preprocessing).SerializeToString(),
+        feeds,
+    )
     return Contest(f"{config.name} int8 {name}", f"224x224 tokens {' '.join(map(str, keep))}", ours, rivals)
 
 
@@ -89,7 +92,7 @@ def _high_resolution() -> Contest:
         VIT_TINY, name="vit-tiny 512 px", preprocessing=Preprocessing(short_side=512, crop=512), reductions=()
     )
     linear = replace(softmax, attention=(Attention("linear", "relu"),) * softmax.depth)
-    state = _random_state(softmax)
+    state = random_state(softmax)
     image = {"image": sample_images(softmax, 1)[0]}
     rivals = {"stock, fused, softmax": (stock_graph(softmax, state, fused=True), image)}
     rivals["stock, softmax"] = stock_graph(softmax, state), image

@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from interleave import bound, race, ratio
+from interleave import Call, bound, race, ratio
 
 __all__ = ["Contest", "Row", "run"]
 
@@ -30,12 +30,15 @@ BUSY = 0.05
 
 @dataclass(frozen=True)
 class Contest:
-    """Graphs that are timed in turn: ours, and the rivals by name; each is a model with its inputs."""
+    """What is timed in turn: ours, and the rivals by name.
+
+    Each is a model with its inputs, or what makes a call of another runtime for so many threads.
+    """
 
     name: str
     shape: str
     ours: tuple[bytes, dict[str, np.ndarray]]
-    rivals: dict[str, tuple[bytes, dict[str, np.ndarray]]]
+    rivals: dict[str, tuple[bytes, dict[str, np.ndarray]] | Callable[[int], Call]]
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ def run(title: str, contests: Iterable[Contest], notes: dict[str, str], out: Pat
 
 
 def _timed(contest: Contest, threads: int) -> list[Row]:
-    calls = {name: bound(*graph, threads) for name, graph in ({"": contest.ours} | contest.rivals).items()}
+    graphs = {"": contest.ours} | contest.rivals
+    calls = {name: g(threads) if callable(g) else bound(*g, threads) for name, g in graphs.items()}
     times = race(calls)
     ours = times.pop("")
     return [
