@@ -10,6 +10,7 @@ import dev.coppice.bundle.Bundle;
 import dev.coppice.bundle.ShippedBundle;
 import dev.coppice.ops.OperatorLibrary;
 import dev.coppice.tensor.Graph;
+import java.net.URISyntaxException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.List;
@@ -48,6 +49,18 @@ final class BundleGoldenTest {
     Bundle shipped = Bundle.read(folder, Trust.off());
     try (OrtEngine fresh = open(shipped, shipped.graph())) {
       assertThat(shipped.golden()).hasSize(2).allSatisfy(golden -> assertThat(logits(fresh, golden, golden.keep()))
+          .containsExactly(golden.logits(), within((float) golden.tolerance())));
+    }
+  }
+
+  /** Written by export/tools/make_block_fixture.py: softmax, linear and hallucinated attention, top-k and merging. */
+  @Test
+  void shouldComputeTheGoldenLogitsOfInt8Blocks() throws URISyntaxException {
+    Bundle blocks = Bundle.read(Path.of(BundleGoldenTest.class.getResource("/blocks").toURI()), Trust.off());
+    assertThat(blocks.info().operators()).contains("AttentionBlock", "MlpBlock");
+    assertThat(blocks.info().precision()).isEqualTo("int8-dynamic");
+    try (OrtEngine fresh = open(blocks, blocks.graph())) {
+      assertThat(blocks.golden()).hasSize(2).allSatisfy(golden -> assertThat(logits(fresh, golden, golden.keep()))
           .containsExactly(golden.logits(), within((float) golden.tolerance())));
     }
   }
