@@ -40,6 +40,7 @@ bench: build  ## compare with stock ONNX Runtime; writes target/bench/
 	@$(python) native/bench/ops.py
 	@$(python) native/bench/models.py
 	@$(python) native/bench/reductions.py
+	@$(python) native/bench/blocks.py
 
 bench-java: build  ## what the runtime adds to ONNX Runtime: BUNDLE=folder; microseconds a run, time and memory to the first result
 	@java -cp 'runtime/bench/target/coppice-bench.jar:runtime/bench/target/lib/*' dev.coppice.bench.Overhead $(BUNDLE) 5000
