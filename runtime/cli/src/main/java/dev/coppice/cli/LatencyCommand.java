@@ -34,7 +34,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
-import java.util.function.LongConsumer;
 import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -157,7 +156,7 @@ final class LatencyCommand implements Callable<Integer> {
     }
     try (Classifier classifier = Coppice.open(bundle, opening)) {
       if (curve != null) {
-        new LatencyCurve(classifier, opening.threads(), root(), curve).measure(time, image(classifier), progress("runs"), command.commandLine().getOut());
+        new LatencyCurve(classifier, opening.threads(), root(), curve).measure(time, image(classifier), progress("visits"), command.commandLine().getOut());
         return 0;
       }
       return other == null ? measure(classifier, plan, opening) : compare(classifier, opening, time);
@@ -165,7 +164,10 @@ final class LatencyCommand implements Callable<Integer> {
   }
 
   private int measure(Classifier classifier, LatencyPlan plan, OpenOptions opening) throws Exception {
-    Outcome outcome = Measurement.run(plan, task(classifier), root(), progress("samples"));
+    Outcome outcome;
+    try (Progress progress = progress("samples")) {
+      outcome = Measurement.run(plan, task(classifier), root(), progress);
+    }
     PrintWriter out = command.commandLine().getOut();
     out.println(outcome.sentence());
     out.println("Times are " + outcome.plan().scenario().meaning() + "; median " + Durations.text(outcome.samples().percentile(50)) + ", longest " + Durations.text(outcome.samples().max()) + ", "
@@ -187,8 +189,12 @@ final class LatencyCommand implements Callable<Integer> {
 
   private int compare(Classifier classifier, OpenOptions opening, Duration time) throws Exception {
     try (Classifier second = Coppice.open(other, opening)) {
+      Comparison found;
+      try (Progress progress = progress("rounds")) {
+        found = Comparison.run(time, task(classifier), task(second), progress);
+      }
       PrintWriter out = command.commandLine().getOut();
-      out.println(Comparison.run(time, task(classifier), task(second), progress("rounds")).sentence());
+      out.println(found.sentence());
       out.flush();
     }
     return 0;
@@ -233,19 +239,7 @@ final class LatencyCommand implements Callable<Integer> {
     return new Image(edge, edge, rgb, 0);
   }
 
-  /** One line that rewrites itself on a terminal; nothing in a pipe. */
-  private LongConsumer progress(String what) {
-    if (System.console() == null) {
-      return count -> { };
-    }
-    PrintWriter err = command.commandLine().getErr();
-    long[] last = {0};
-    return count -> {
-      if (System.nanoTime() - last[0] > 200_000_000) {
-        last[0] = System.nanoTime();
-        err.print("\r" + count + " " + what + " ");
-        err.flush();
-      }
-    };
+  private Progress progress(String what) {
+    return new Progress(command.commandLine().getErr(), what);
   }
 }

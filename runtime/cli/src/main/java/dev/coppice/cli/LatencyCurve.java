@@ -27,7 +27,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
-import java.util.function.LongConsumer;
 
 /** {@code coppice latency --curve}: measures a bundle's staircase, and writes it as JSON with a picture (PNG and SVG) beside it. */
 final class LatencyCurve {
@@ -51,7 +50,7 @@ final class LatencyCurve {
     }
   }
 
-  void measure(Duration duration, Image noise, LongConsumer progress, PrintWriter out) throws Exception {
+  void measure(Duration duration, Image noise, Progress shown, PrintWriter out) throws Exception {
     BundleInfo bundle = classifier.bundle();
     Set<List<Integer>> budgets = new LinkedHashSet<>(CurveBudgets.of(bundle.stages(), bundle.grid() * bundle.grid()));
     bundle.ladder().stream().map(Rung::keep).forEach(budgets::add);
@@ -69,7 +68,10 @@ final class LatencyCurve {
       tensor.put(i, (float) (2 * random.nextDouble() - 1));
     }
     FloatBuffer logits = floats(bundle.labels().size());
-    TokenCurve curve = TokenCurve.measure(List.copyOf(options.keySet()), duration, keep -> classifier.infer(tensor, options.get(keep), logits), root, progress);
+    TokenCurve curve;
+    try (Progress progress = shown) {
+      curve = TokenCurve.measure(List.copyOf(options.keySet()), duration, keep -> classifier.infer(tensor, options.get(keep), logits), root, progress);
+    }
     Map<String, String> machine = Facts.machine(root, Coppice.diagnostics());
     write(bundle, curve, machine);
     out.printf(Locale.ROOT, "%d budgets in %d rounds; %s%n", curve.points().size(), curve.rounds(), file);

@@ -61,6 +61,8 @@ final class LatencyCommandTest {
       --limit=40 | coppice: --limit must be a duration above 0 with its unit (us, ms, s or min), such as 40 ms: 40.
       --percentile=100 | coppice: percentile must be above 0 and below 100: 100.0.
       --scenario=server | coppice: rate must be above 0 and at most 1000000 a second for SERVER
+      --limit=soon | coppice: --limit must be a duration above 0 with its unit (us, ms, s or min), such as 40 ms: soon.
+      --percentile=often | Invalid value for option '--percentile'
       --max-duration=1 ms | coppice: minDuration must be at most maxDuration: 300.0 ms above 1.000 ms.
       --preset=camera | Invalid value for option '--preset'
       --allow=HOT | Invalid value for option '--allow'
@@ -73,6 +75,12 @@ final class LatencyCommandTest {
     Cli end = Cli.run("latency", Cli.BUNDLE, "--duration=300 ms", option);
     assertThat(end.err()).contains(sentence).hasLineCount(1);
     assertThat(end.code()).isEqualTo(2);
+  }
+
+  @Test
+  void shouldRefuseFewerSamplesThanThePercentileNeeds() {
+    Cli end = latency("--scenario=server", "--rate=20", "--limit=40 ms");
+    assertThat(end).isEqualTo(new Cli(2, "", "coppice: percentile 50.0 needs at least 7 samples for a verdict, and there will be about 6: choose a lower percentile, or more time.\n"));
   }
 
   @Test

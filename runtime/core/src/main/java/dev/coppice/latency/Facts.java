@@ -42,7 +42,9 @@ public final class Facts {
     facts.put("memory_mib", text(machine.memoryMib()));
     facts.put("swap_mib", text(machine.swapMib()));
     facts.put("power_mode", machine.powerMode().orElse(UNKNOWN));
-    for (String key : List.of("platform", "glibc", "java")) {
+    // Who builds a kernel may add a name to its version.
+    facts.put("platform", found.facts().getOrDefault("platform", UNKNOWN).replaceFirst("(\\d+(?:\\.\\d+)*)[^,]*", "$1"));
+    for (String key : List.of("glibc", "java")) {
       facts.put(key, found.facts().getOrDefault(key, UNKNOWN));
     }
     // Other flags may hold names and paths.

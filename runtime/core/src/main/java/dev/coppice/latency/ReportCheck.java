@@ -33,9 +33,8 @@ public final class ReportCheck {
   /** What is wrong with a report, a sentence each; nothing if it can be believed as far as it can be checked. */
   public static List<String> faults(String report) {
     ReportCheck check = new ReportCheck();
-    try (JsonParser parser = FACTORY.createParser(report)) {
-      parser.nextToken();
-      check.read(parser, "");
+    try {
+      check.read(report);
     } catch (IOException e) {
       return List.of("The report is not valid JSON (" + String.valueOf(e.getMessage()).lines().findFirst().orElse("").strip() + "): send the file as `coppice latency --report` wrote it.");
     }
@@ -44,6 +43,20 @@ public final class ReportCheck {
       check.agreement();
     }
     return check.faults;
+  }
+
+  /** A report's texts and numbers by their paths, such as {@code result.p50_nanos}. */
+  static Map<String, Object> values(String report) throws IOException {
+    ReportCheck check = new ReportCheck();
+    check.read(report);
+    return check.values;
+  }
+
+  private void read(String report) throws IOException {
+    try (JsonParser parser = FACTORY.createParser(report)) {
+      parser.nextToken();
+      read(parser, "");
+    }
   }
 
   /** Every value by its path. */

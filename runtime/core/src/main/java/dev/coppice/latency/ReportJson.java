@@ -97,7 +97,9 @@ public final class ReportJson {
     series(json, "celsius", states, state -> state.celsius().isPresent() ? state.celsius().getAsDouble() : Double.NaN);
     series(json, "slowest_megahertz", states, state -> state.megahertz().stream().mapToInt(Integer::intValue).min().orElse(-1));
     series(json, "fastest_megahertz", states, state -> state.megahertz().stream().mapToInt(Integer::intValue).max().orElse(-1));
-    json.writeStringField("governors", String.join(" ", first.governors()));
+    if (!first.governors().isEmpty()) {
+      json.writeStringField("governors", String.join(" ", first.governors()));
+    }
     number(json, "throttled_first", first.throttled());
     number(json, "throttled_last", last.throttled());
     number(json, "cooling_last", last.cooling());

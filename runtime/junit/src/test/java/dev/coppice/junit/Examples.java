@@ -53,7 +53,7 @@ final class Examples {
   }
 
   static final class Served {
-    @LatencyTest(scenario = Scenario.SERVER, rate = 200, percentile = 50, limit = "10 s", minDuration = "500 ms", maxDuration = "500 ms", warmUp = "100 ms",
+    @LatencyTest(scenario = Scenario.SERVER, rate = 200, percentile = 50, limit = "10 s", minDuration = "500 ms", maxDuration = "20 s", warmUp = "100 ms",
         allow = {Doubt.LOAD, Doubt.UNSTEADY, Doubt.CLOCK, Doubt.GARBAGE})
     void answers(LatencyProbe probe) throws Exception {
       probe.measure(() -> milliseconds(1));
