@@ -2,6 +2,7 @@ package dev.coppice.cli;
 
 import dev.coppice.api.BundleInfo;
 import dev.coppice.api.Rung;
+import dev.coppice.latency.Durations;
 import dev.coppice.latency.TokenCurve;
 import dev.coppice.latency.TokenCurve.Point;
 import java.util.List;
@@ -16,7 +17,7 @@ final class CurveChart {
   static final int WIDTH = 860;
   static final int HEIGHT = 500;
   private static final int LEFT = 70;
-  private static final int TOP = 70;
+  private static final int TOP = 84;
   private static final int RIGHT = WIDTH - 30;
   private static final int BOTTOM = HEIGHT - 60;
   private static final int TICKS = 8;
@@ -112,7 +113,7 @@ final class CurveChart {
       curve.points().stream().filter(point -> point.keep().equals(rung.keep())).findFirst().ifPresent(point -> {
         double x = x(rung.keep().stream().mapToInt(Integer::intValue).average().orElseThrow());
         pen.dot(x, y(point.millis()), 4, RUNG);
-        pen.text(x - 7, y(point.millis()) - 8, String.format(Locale.ROOT, "%s %.2f ms", rung.name(), point.millis()), 12, RUNG, Pen.Anchor.END);
+        pen.text(x - 7, y(point.millis()) - 8, rung.name() + " " + Durations.text(1e6 * point.millis()), 12, RUNG, Pen.Anchor.END);
       });
     }
   }

@@ -30,11 +30,13 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -142,6 +144,9 @@ final class LatencyCommand implements Callable<Integer> {
     }
     if (bundle == null) {
       throw new ParameterException(command.commandLine(), "Missing required parameter: 'BUNDLE'.");
+    }
+    if (Stream.of(report, curve, other).filter(Objects::nonNull).count() > 1) {
+      throw new ParameterException(command.commandLine(), "--report, --curve and --compare exclude each other.");
     }
     OpenOptions trusting = OpenOptions.defaults().withTrust(trust.trust());
     OpenOptions opening = threads == null ? trusting : trusting.withThreads(threads);

@@ -84,6 +84,13 @@ final class LatencyCommandTest {
   }
 
   @Test
+  void shouldIgnoreNoneOfTwoThingsToDo() {
+    Cli end = latency("--compare", Cli.BUNDLE, "--curve=curve.json");
+    assertThat(end.err()).startsWith("coppice: --report, --curve and --compare exclude each other.").hasLineCount(1);
+    assertThat(end.code()).isEqualTo(2);
+  }
+
+  @Test
   void shouldRefuseABundleThatIsNone() {
     assertThat(Cli.run("latency", folder).code()).isEqualTo(3);
     assertThat(Cli.run("latency").err()).startsWith("coppice: Missing required parameter: 'BUNDLE'.");

@@ -49,7 +49,7 @@ final class LatencyCurveTest {
     Element svg = DocumentBuilderFactory.newInstance().newDocumentBuilder().parse(folder.resolve("small.svg").toFile()).getDocumentElement();
     NodeList texts = svg.getElementsByTagName("text");
     assertThat(IntStream.range(0, texts.getLength()).mapToObj(i -> texts.item(i).getTextContent()))
-        .contains("Time of a run of small 1.0.0 by its token budget", "milliseconds", "patch tokens kept", "this many at every stage", "0", "16").anyMatch(text -> text.matches("half [\\d.]+ ms"));
+        .contains("Time of a run of small 1.0.0 by its token budget", "milliseconds", "patch tokens kept", "this many at every stage", "0", "16").anyMatch(text -> text.matches("half [\\d.]+ [um]s"));
     assertThat(svg.getElementsByTagName("circle").getLength()).isEqualTo(2); // rungs
   }
 
