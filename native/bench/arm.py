@@ -18,14 +18,19 @@ from rich.console import Console
 from rich.table import Table
 
 import ops
-from arm.counts import PROCESSOR, Counter, CountError, environment
-from arm.loops import CORES, as_whole_registers, cycles, hot_loops, share
+from arm.counts import Counter, CountError, environment
+from arm.loops import CORES, Core, Loop, as_whole_registers, cycles, hot_loops, share
+from blocks import Encoder
+from report import Contest
+from rivals import quantised
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "target" / "bench" / "arm.json"
 BASELINE = Path(__file__).with_name("arm-baseline.json")
 BUILT = ROOT / "native" / "target" / "linux-aarch64" / "build"
 TOKENS = (197, 1025)
+# The operators alone run as this processor, encoder blocks as both.
+PROCESSOR, WITH_DOT_PRODUCTS = "cortex-a72", "cortex-a76"
 SHARE_TOLERANCE = 0.5  # points of the peak
 COUNT_TOLERANCE = 0.5  # percent of the instructions
 A55 = next(core for core in CORES if core.cpu == "cortex-a55")
@@ -65,13 +70,14 @@ def _loops(analysis: Path) -> dict[str, dict]:
     """The hot loops of every NEON body, by the kernels that they stand in."""
     mca = analysis / "debian" / "usr" / "lib" / "llvm-19" / "bin" / "llvm-mca"
     found = {}
-    for built in sorted(BUILT.rglob("*_neon.cc.o")):
+    for built in sorted(BUILT.rglob("*_neon*.cc.o")):
         for loop in hot_loops(_binutils("objdump"), built):
-            shares = {}
-            for core in CORES:
-                shares[core.cpu] = _share(mca, core, loop.products, loop.body, analysis)
-            shares[STRICT] = _share(mca, A55, loop.products, as_whole_registers(loop.body), analysis)
-            name = f"{built.name.removesuffix('_neon.cc.o')}: {', '.join(loop.kernels)}"
+            shares = {c.cpu: _share(mca, c, loop, loop.body, analysis) for c in CORES if loop.kind in c.peak}
+            if loop.kind == "fmla":
+                shares[STRICT] = _share(mca, A55, loop, as_whole_registers(loop.body), analysis)
+            name = f"{built.name.removesuffix('.cc.o').removesuffix('_neon')}: {', '.join(loop.kernels)}"
+            if loop.kind != "fmla":
+                name += f" ({loop.kind})"
             size = {"instructions": len(loop.body), "products": loop.products, "spills": loop.spills}
             found[name] = size | {"percent of peak": shares}
     if not found:
@@ -79,22 +85,38 @@ def _loops(analysis: Path) -> dict[str, dict]:
     return found
 
 
-def _share(mca: Path, core, products: int, body: tuple[str, ...], analysis: Path) -> float:
-    return round(share(core, products, cycles(mca, core, body, environment(analysis))), 1)
+def _share(mca: Path, core: Core, loop: Loop, body: tuple[str, ...], analysis: Path) -> float:
+    return round(share(core.peak[loop.kind], loop.products, cycles(mca, core, body, environment(analysis))), 1)
 
 
 def _instructions(analysis: Path) -> dict[str, dict]:
-    """Instructions of one run of each operator and of its rivals."""
-    out = OUT.parent / "arm"
-    out.mkdir(parents=True, exist_ok=True)
-    counter = Counter(ROOT, analysis, out)
+    """Instructions of one run of each operator, of an encoder block, and of their rivals."""
+    counters = {cpu: Counter(ROOT, analysis, OUT.parent / "arm" / cpu, cpu) for cpu in (PROCESSOR, WITH_DOT_PRODUCTS)}
+    contests = [(counters[PROCESSOR], contest) for tokens in TOKENS for contest in ops.contests(tokens)]
+    contests += [(counter, contest) for cpu, counter in counters.items() for contest in _blocks(cpu)]
     found = {}
-    for contest in (contest for tokens in TOKENS for contest in ops.contests(tokens)):
+    for counter, contest in contests:
         ours = counter.count(*contest.ours)
         rivals = {name: counter.count(*graph).instructions for name, graph in contest.rivals.items()}
         row = {"instructions": ours.instructions, "products": ours.products, "rivals": rivals}
         found[f"{contest.name}, {contest.shape}"] = row
     return found
+
+
+def _blocks(processor: str) -> list[Contest]:
+    """An encoder block of DeiT-Tiny in float32 and in int8."""
+    encoder = Encoder(TOKENS[0], 192, depth=1)
+    stock, feeds = encoder.stock(), encoder.feeds
+    rivals = {"stock": (stock, feeds), "stock int8": (quantised(stock), feeds)}
+    return [
+        Contest(
+            f"encoder block {precision}",
+            f"N={TOKENS[0]} D=192 H=3, {processor}",
+            (encoder.ours(precision), feeds),
+            rivals,
+        )
+        for precision in ("float32", "int8")
+    ]
 
 
 def _print(console: Console, found: dict) -> None:
@@ -103,7 +125,8 @@ def _print(console: Console, found: dict) -> None:
         "loop of", "instructions", "products", "spills", *names, title="estimate: percent of the multiply-add peak"
     )
     for name, loop in found["loops"].items():
-        shares = [f"{loop['percent of peak'][cpu]:.1f}" for cpu in names]
+        peaks = loop["percent of peak"]
+        shares = [f"{peaks[cpu]:.1f}" if cpu in peaks else "-" for cpu in names]
         table.add_row(name, *(str(loop[key]) for key in ("instructions", "products", "spills")), *shares)
     table.add_row("goal", "", "", "", *(f"{core.goal:.1f}" for core in CORES), "")
     console.print(table)
@@ -150,7 +173,7 @@ def _tools(analysis: Path) -> dict[str, str]:
     mca = _version([binaries / "lib" / "llvm-19" / "bin" / "llvm-mca", "--version"], "LLVM version ", analysis)
     emulator = _version([binaries / "bin" / "qemu-aarch64", "--version"], "version ", analysis).rpartition(".")[0]
     compiler = _first_line([_binutils("g++"), "-dumpfullversion"])
-    return {"g++": compiler, "llvm-mca": mca, "emulator": f"qemu {emulator} {PROCESSOR}", "onnxruntime": "1.29.0"}
+    return {"g++": compiler, "llvm-mca": mca, "emulator": f"qemu {emulator}", "onnxruntime": "1.29.0"}
 
 
 def _version(command: list, before: str, analysis: Path) -> str:

@@ -34,10 +34,10 @@ def _int8(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return panels.reshape(panels.shape[0], -1, 4, 16).swapaxes(2, 3), scale.astype(np.float32)
 
 
-class _Encoder:
+class Encoder:
     """One set of weights as three graphs: ours of a precision, and stock."""
 
-    def __init__(self, tokens: int, width: int) -> None:
+    def __init__(self, tokens: int, width: int, depth: int = DEPTH) -> None:
         rng = np.random.default_rng(0)
         shapes = ((width, 3 * width), (width, width), (width, 4 * width), (4 * width, width))
         self.tokens, self.width = tokens, width
@@ -49,7 +49,7 @@ class _Encoder:
                 )
                 for s in shapes
             ]
-            for _ in range(DEPTH)
+            for _ in range(depth)
         ]
         self.feeds = {"x": rng.normal(size=(1, tokens, width)).astype(np.float32)}
 
@@ -102,7 +102,7 @@ def main() -> None:
     contests = []
     for name, width in WIDTHS.items():
         for tokens in TOKENS:
-            encoder = _Encoder(tokens, width)
+            encoder = Encoder(tokens, width)
             stock, feeds = encoder.stock(), encoder.feeds
             rivals = {"stock": (stock, feeds), "stock int8": (quantised(stock), feeds)}
             shape = f"12 x [{tokens}, {width}]"

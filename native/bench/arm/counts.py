@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["PROCESSOR", "Count", "CountError", "Counter", "environment"]
+__all__ = ["Count", "CountError", "Counter", "environment"]
 
-PROCESSOR = "cortex-a72"
 RUNS = 4
 
 
@@ -21,18 +20,19 @@ class CountError(RuntimeError):
 
 @dataclass(frozen=True)
 class Count:
-    """Instructions of one run, and vector multiply-adds of float32 among them."""
+    """Instructions of one run, and vector multiplications of float32 and of bytes among them."""
 
     instructions: int
     products: int
 
 
 class Counter:
-    """Runs models under an emulator with the plugin count.c."""
+    """Runs models on an emulated `processor` with the plugin count.c."""
 
-    def __init__(self, root: Path, analysis: Path, out: Path) -> None:
-        self._out = out
-        self._root = _output([root / ".ci" / "arm64" / "sysroot", PROCESSOR])
+    def __init__(self, root: Path, analysis: Path, out: Path, processor: str) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        self._out, self._processor = out, processor
+        self._root = _output([root / ".ci" / "arm64" / "sysroot", processor])
         headers = _output([root / ".ci" / "ort-headers"])
         here = Path(__file__).resolve().parent
         _output(["gcc", "-O2", "-shared", "-fPIC", "-o", out / "count.so", here / "count.c"])
@@ -60,7 +60,8 @@ class Counter:
             array.tofile(folder / f"{i}.bin")
             inputs.append(f"{name}:{array.dtype}:{','.join(map(str, array.shape))}:{folder / f'{i}.bin'}")
         # Alignment and random numbers decide how some loops begin and where memory lies: both are fixed.
-        emulator = ["setarch", "--addr-no-randomize", self._emulator, "-seed", "1", "-L", self._root, "-cpu", PROCESSOR]
+        board = ["-L", self._root, "-cpu", self._processor]
+        emulator = ["setarch", "--addr-no-randomize", self._emulator, "-seed", "1", *board]
         plugin = ["-plugin", self._out / "count.so", "-d", "plugin", "-D", os.devnull]
         libraries = [self._onnxruntime, self._operators]
         program = [self._out / "session", *libraries, folder / "model.onnx", str(RUNS), *inputs]
