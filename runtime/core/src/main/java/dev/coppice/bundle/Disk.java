@@ -3,13 +3,15 @@ package dev.coppice.bundle;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
 
 /** The changes that a store makes to its disk, each on the disk when it returns. Tests end it after any of them. */
 class Disk {
@@ -48,23 +50,52 @@ class Disk {
   /** Deletes a file, or a folder with what is in it; links are not followed. */
   void delete(Path path) throws IOException {
     if (Files.isDirectory(path, LinkOption.NOFOLLOW_LINKS)) {
-      try (DirectoryStream<Path> entries = Files.newDirectoryStream(path)) {
-        for (Path entry : entries) {
-          delete(entry);
-        }
+      for (Path entry : entries(path)) {
+        delete(entry);
       }
     }
     Files.deleteIfExists(path);
   }
 
-  /** What a folder lists is data of its own. */
+  /** Deletes what a change that failed has left; what goes wrong here is told with the reason for it. */
+  void discard(Path path, Exception reason) {
+    try {
+      delete(path);
+    } catch (IOException e) {
+      reason.addSuppressed(e);
+    }
+  }
+
+  /** What a folder holds. */
+  static List<Path> entries(Path folder) throws IOException {
+    List<Path> found = new ArrayList<>();
+    try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder)) {
+      entries.forEach(found::add);
+    } catch (DirectoryIteratorException e) {
+      throw e.getCause();
+    }
+    return found;
+  }
+
+  /** What a folder lists is data of its own. Some file systems cannot sync it; what they guarantee without is all there is. */
   void sync(Path folder) throws IOException {
     try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
+      try {
+        channel.force(true);
+      } catch (IOException e) {
+        if (forces(channel)) { // Linux tells once of what it lost; what a file system never can fails again
+          throw e;
+        }
+      }
+    }
+  }
+
+  private static boolean forces(FileChannel channel) {
+    try {
       channel.force(true);
-    } catch (NoSuchFileException gone) {
-      throw gone;
-    } catch (IOException unsupported) {
-      // some file systems cannot sync a folder; what they guarantee without is all there is
+      return true;
+    } catch (IOException e) {
+      return false;
     }
   }
 }

@@ -3,7 +3,6 @@ package dev.coppice.bundle;
 import dev.coppice.api.BundleStore;
 import dev.coppice.api.CoppiceException;
 import java.io.IOException;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -41,10 +40,8 @@ public final class Incoming {
   public void take() {
     try {
       disk.delete(folder.resolve(TAKEN));
-      List<Path> entries = new ArrayList<>();
-      try (DirectoryStream<Path> all = Files.newDirectoryStream(folder, entry -> !entry.getFileName().toString().startsWith("."))) {
-        all.forEach(entries::add);
-      }
+      List<Path> entries = Disk.entries(folder);
+      entries.removeIf(entry -> entry.getFileName().toString().startsWith("."));
       entries.sort(null);
       tried.keySet().retainAll(entries);
       for (Path entry : entries) {

@@ -2,15 +2,12 @@ package dev.coppice.bundle;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.coppice.api.BundleException;
-import dev.coppice.api.Trust;
 import dev.coppice.bundle.RecordingDisk.Operation;
 import dev.coppice.bundle.RecordingDisk.Operation.Kind;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.security.KeyPair;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -33,26 +30,16 @@ import org.junit.jupiter.api.io.TempDir;
 @Tag("build-machine")
 final class PowerLossTest {
 
-  private static final String NAME = "small";
   private static final long SEED = 20261121;
 
   private enum Persistence { ORDERED, REORDERED, TORN }
 
-  /** A change of a store: what it does, and which versions may be current after the power went in it. */
-  private record Scenario(String name, List<String> installed, StoreChange change, List<String> allowed) {}
-
-  private interface StoreChange {
-    void make(FolderStore store) throws IOException;
-  }
-
   @TempDir private Path folder;
-  private Trust trust;
-  private KeyPair key;
+  private SignedVersions versions;
 
   @BeforeEach
-  void makeKey() throws Exception {
-    key = SignedBundle.key("secp256r1");
-    trust = SignedBundle.trust(key);
+  void sign() throws Exception {
+    versions = new SignedVersions(SignedBundle.FOLDER, folder);
   }
 
   @Test
@@ -69,25 +56,18 @@ final class PowerLossTest {
   /** How many different states were looked at, with so many draws for each scenario and kind of disk. */
   private int states(int draws) throws Exception {
     int states = 0;
-    for (Scenario scenario : List.of(
-        new Scenario("first", List.of(), store -> store.install(source("1.0.0")), List.of("none", "1.0.0")),
-        new Scenario("upgrade", List.of("1.0.0"), store -> store.install(source("1.1.0")), List.of("1.0.0", "1.1.0")),
-        new Scenario("rollback", List.of("1.0.0", "1.1.0"), store -> store.rollback(NAME), List.of("1.0.0", "1.1.0")),
-        new Scenario("collect", List.of("1.0.0", "1.1.0", "1.2.0"), store -> store.collect(NAME), List.of("1.2.0")))) {
-      states += states(scenario, draws);
+    for (StoreChange change : StoreChange.values()) {
+      states += states(change, draws);
     }
     return states;
   }
 
-  private int states(Scenario scenario, int draws) throws Exception {
-    Path root = folder.resolve(scenario.name);
-    Files.createDirectories(root);
-    for (String version : scenario.installed) {
-      store(root, new Disk()).install(source(version));
-    }
+  private int states(StoreChange change, int draws) throws Exception {
+    Path root = Files.createDirectory(folder.resolve(change.name()));
+    versions.install(root, change);
     Map<Path, Object> before = read(root);
     RecordingDisk disk = new RecordingDisk();
-    scenario.change.make(store(root, disk));
+    change.make(versions.store(root, disk), versions);
     List<Operation> operations = disk.operations();
     SplittableRandom random = new SplittableRandom(SEED);
     Set<String> seen = new HashSet<>();
@@ -96,7 +76,7 @@ final class PowerLossTest {
         int moment = random.nextInt(operations.size() + 1);
         Map<Path, Object> state = state(before, operations, moment, persistence, random);
         if (seen.add(fingerprint(state))) {
-          check(scenario, root, state, scenario.name + ", " + persistence + ", moment " + moment + ", draw " + draw + " of seed " + SEED, seen.size() % 25 == 0);
+          check(change, root, state, change + ", " + persistence + ", moment " + moment + ", draw " + draw + " of seed " + SEED, seen.size() % 25 == 0);
         }
       }
     }
@@ -164,7 +144,7 @@ final class PowerLossTest {
     }
   }
 
-  private void check(Scenario scenario, Path root, Map<Path, Object> state, String what, boolean goOn) throws IOException {
+  private void check(StoreChange change, Path root, Map<Path, Object> state, String what, boolean goOn) throws IOException {
     Path disk = folder.resolve("disk");
     for (Map.Entry<Path, Object> entry : state.entrySet()) {
       Path at = disk.resolve(root.relativize(entry.getKey()).toString());
@@ -176,40 +156,13 @@ final class PowerLossTest {
         Files.write(at, (byte[]) entry.getValue());
       }
     }
-    FolderStore store = store(disk, new Disk());
-    assertThat(current(store)).as(what).isIn(scenario.allowed);
+    FolderStore store = versions.store(disk, new Disk());
+    assertThat(versions.current(store)).as(what).isIn(change.allowed());
     if (goOn) {
-      store.install(source("1.3.0"));
-      assertThat(current(store)).as("after " + what).isEqualTo("1.3.0");
+      store.install(versions.source("1.4.0"));
+      assertThat(versions.current(store)).as("after " + what).isEqualTo("1.4.0");
     }
     new Disk().delete(disk);
-  }
-
-  private String current(FolderStore store) {
-    Path current;
-    try {
-      current = store.current(NAME);
-    } catch (BundleException none) {
-      return "none";
-    }
-    return Bundle.read(current, trust).info().version();
-  }
-
-  private FolderStore store(Path root, Disk disk) {
-    return new FolderStore(root, trust, bundle -> Bundle.read(bundle, trust), disk);
-  }
-
-  /** A signed bundle of this version. */
-  private Path source(String version) throws IOException {
-    Path there = folder.resolve("small-" + version);
-    if (!Files.exists(there)) {
-      try {
-        SignedBundle.sign(SignedBundle.version(folder, version), key);
-      } catch (java.security.GeneralSecurityException e) {
-        throw new IllegalStateException(e);
-      }
-    }
-    return there;
   }
 
   private static Map<Path, Object> read(Path root) throws IOException {

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.regex.Matcher;
@@ -49,14 +50,14 @@ public final class ShippedBundle {
     return copy(FOLDER, folder.resolve("copy"));
   }
 
-  /** A copy of a folder with all that is in it. */
+  /** A copy of a folder with all that is in it; links stay links. */
   static Path copy(Path from, Path to) throws IOException {
     List<Path> sources;
     try (Stream<Path> walk = Files.walk(from)) {
       sources = walk.toList();
     }
     for (Path source : sources) {
-      Files.copy(source, to.resolve(from.relativize(source).toString()));
+      Files.copy(source, to.resolve(from.relativize(source).toString()), LinkOption.NOFOLLOW_LINKS);
     }
     return to;
   }

@@ -51,8 +51,13 @@ public final class SignedBundle {
 
   /** A copy of it under another version, unsigned. */
   public static Path version(Path folder, String version) throws IOException {
-    Path copy = ShippedBundle.copy(FOLDER, folder.resolve("small-" + version));
-    Files.delete(copy.resolve("model.sig"));
+    return version(FOLDER, folder.resolve("small-" + version), version);
+  }
+
+  /** A copy of any bundle under another version, unsigned. */
+  static Path version(Path bundle, Path to, String version) throws IOException {
+    Path copy = ShippedBundle.copy(bundle, to);
+    Files.deleteIfExists(copy.resolve("model.sig"));
     Path manifest = copy.resolve("bundle.json");
     Files.writeString(manifest, Files.readString(manifest).replaceFirst("\"version\": \"[^\"]+\"", "\"version\": \"" + version + "\""));
     return copy;

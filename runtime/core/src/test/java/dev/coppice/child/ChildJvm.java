@@ -50,7 +50,12 @@ public final class ChildJvm {
 
   /** Keeps it and all it starts on one processor. */
   public ChildJvm pinnedTo(int processor) {
-    prefix = List.of("taskset", "-c", String.valueOf(processor));
+    return under(List.of("taskset", "-c", String.valueOf(processor)));
+  }
+
+  /** Lets another program start it. */
+  public ChildJvm under(List<String> command) {
+    prefix = List.copyOf(command);
     return this;
   }
 
