@@ -58,14 +58,14 @@ final class CoppiceTest {
   void shouldRefuseATruncatedModelWhoseHashesAreRight(int length) throws IOException {
     Path copy = ShippedBundle.copyInto(folder);
     ShippedBundle.replace(copy, "model.onnx", Arrays.copyOf(Files.readAllBytes(copy.resolve("model.onnx")), length));
-    assertRefusedByOnnxRuntime(copy);
+    assertRefusedAsNoModel(copy);
   }
 
   @Test
   void shouldRefuseTextInPlaceOfAModel() throws IOException {
     Path copy = ShippedBundle.copyInto(folder);
     ShippedBundle.replace(copy, "model.onnx", "no graph".getBytes(StandardCharsets.UTF_8));
-    assertRefusedByOnnxRuntime(copy);
+    assertRefusedAsNoModel(copy);
   }
 
   @ParameterizedTest
@@ -90,10 +90,10 @@ final class CoppiceTest {
     assertThat(found.findings()).extracting(Diagnostics.Finding::code).noneMatch(code -> code.startsWith("native."));
   }
 
-  private static void assertRefusedByOnnxRuntime(Path bundle) {
+  private static void assertRefusedAsNoModel(Path bundle) {
     assertThatThrownBy(() -> Coppice.open(bundle)).isInstanceOf(BundleException.class)
-        .hasMessageStartingWith("Bundle \"imagenette-mini\": ONNX Runtime refuses the model (")
-        .hasMessageEndingWith("); export it again.").hasMessageNotContaining("\n").extracting("code").isEqualTo("bundle.model");
+        .hasMessageMatching(".*/model\\.onnx: expected an ONNX model, found something else; export the bundle again\\."
+            + "|Bundle \"imagenette-mini\": ONNX Runtime refuses the model \\(.*\\); export it again\\.").extracting("code").isEqualTo("bundle.model");
   }
 
   @Test

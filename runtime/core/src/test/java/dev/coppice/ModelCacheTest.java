@@ -10,6 +10,7 @@ import dev.coppice.api.EngineOptions.Memory;
 import dev.coppice.api.NativeException;
 import dev.coppice.api.OpenOptions;
 import dev.coppice.api.Trust;
+import dev.coppice.bundle.Protobuf;
 import dev.coppice.bundle.ShippedBundle;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -140,7 +141,7 @@ final class ModelCacheTest {
   @Test
   void shouldKeepNothingOfAModelThatIsNone() throws IOException {
     Path copy = ShippedBundle.copyInto(folder);
-    ShippedBundle.replace(copy, "model.onnx", "no graph".getBytes(StandardCharsets.UTF_8));
+    ShippedBundle.replace(copy, "model.onnx", new Protobuf().with(1, 10).bytes()); // which only ONNX Runtime refuses
     assertThatThrownBy(() -> open(copy, Memory.NORMAL)).isInstanceOf(BundleException.class);
     assertThat(kept()).isEmpty();
   }

@@ -8,6 +8,7 @@ import dev.coppice.api.Rung;
 import dev.coppice.api.Trust;
 import dev.coppice.tensor.Graph;
 import dev.coppice.tensor.ModelSpec;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -52,7 +53,8 @@ public record Bundle(BundleInfo info, ModelSpec model, Graph graph, Rest rest) {
 
   static Bundle read(BundleFiles files) {
     Bundle bundle = open(files);
-    files.verified(files.manifest().modelFile());
+    String model = files.manifest().modelFile();
+    OnnxFile.requireSelfContained(files.place(model).toString(), ByteBuffer.wrap(files.verified(model)));
     bundle.golden();
     return bundle;
   }

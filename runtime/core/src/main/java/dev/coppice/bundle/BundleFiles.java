@@ -92,7 +92,9 @@ final class BundleFiles {
       public void read(ByteBuffer into) {
         int from = into.position();
         source.read(name, into);
-        requireSame(name, entry, into.duplicate().flip().position(from));
+        ByteBuffer read = into.duplicate().flip().position(from);
+        requireSame(name, entry, read.duplicate());
+        OnnxFile.requireSelfContained(place(name).toString(), read);
       }
     };
   }
