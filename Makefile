@@ -6,7 +6,7 @@ DEMO_IMAGE ?= docs/images/golf-ball.jpg
 BUNDLE ?= export/bundles/imagenette-mini
 
 .DEFAULT_GOAL := help
-.PHONY: help build native demo test stress fuzz arm64 bench bench-java bench-jmh bench-arm accuracy clean
+.PHONY: help build native demo test stress fuzz fuzz-java arm64 bench bench-java bench-jmh bench-arm accuracy clean
 
 help:  ## list the commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -30,6 +30,9 @@ stress: build  ## the long runs of the Java tests: flipped bits, power cuts, ove
 
 fuzz:  ## a million random calls of every operator; goes on where it was stopped
 	@.ci/fuzz
+
+fuzz-java:  ## a minute of random bytes for every reader of the runtime; goes on where it was stopped
+	@.ci/fuzz-java
 
 arm64:  ## cross-build the operator library for 64-bit ARM
 	@.ci/setup test
@@ -58,4 +61,4 @@ accuracy: build  ## top-1 through Java beside PyTorch on 1,500 photographs
 	@$(python) -m coppice_export.accuracy
 
 clean:  ## remove everything that was built
-	rm -rf target native/target runtime/*/target docs/how-to/latency-test/target
+	rm -rf target native/target runtime/*/target runtime/fuzz/.cifuzz-corpus docs/how-to/latency-test/target

@@ -110,8 +110,7 @@ final class Json {
   }
 
   static String shortened(Object value) {
-    String raw = value instanceof String ? "\"" + value + "\"" : value instanceof JsonToken token ? token.asString() : String.valueOf(value);
-    String text = value == null ? "nothing" : raw.replaceAll("\\p{Cntrl}", "?");
+    String text = value == null ? "nothing" : value instanceof String ? "\"" + value + "\"" : value instanceof JsonToken token ? token.asString() : value.toString();
     return text.length() > 60 ? text.substring(0, 60) + "…" : text;
   }
 

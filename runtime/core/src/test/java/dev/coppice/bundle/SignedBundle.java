@@ -3,7 +3,6 @@ package dev.coppice.bundle;
 import dev.coppice.api.Trust;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.net.URISyntaxException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -36,12 +35,9 @@ public final class SignedBundle {
 
   private SignedBundle() {}
 
+  /** In the source tree: the tests of another room have these classes in a jar. */
   private static Path resource(String name) {
-    try {
-      return Path.of(SignedBundle.class.getResource("/signed/" + name).toURI());
-    } catch (URISyntaxException e) {
-      throw new IllegalStateException(e);
-    }
+    return ShippedBundle.FOLDER.resolve("../../../runtime/core/src/test/resources/signed").resolve(name).normalize();
   }
 
   /** Only bundles of its key. */
@@ -134,7 +130,10 @@ public final class SignedBundle {
 
   /** A file {@code model.sig} with this statement, signed right. */
   static String signature(String statement, KeyPair key) throws GeneralSecurityException {
-    byte[] payload = statement.getBytes(StandardCharsets.UTF_8);
+    return signature(statement.getBytes(StandardCharsets.UTF_8), key);
+  }
+
+  static String signature(byte[] payload, KeyPair key) throws GeneralSecurityException {
     Signature signer = Signature.getInstance("SHA256withECDSA");
     signer.initSign(key.getPrivate());
     signer.update(("DSSEv1 " + TYPE.length() + " " + TYPE + " " + payload.length + " ").getBytes(StandardCharsets.UTF_8));
