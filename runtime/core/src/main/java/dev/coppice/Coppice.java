@@ -139,6 +139,9 @@ public final class Coppice {
    * @throws dev.coppice.api.BundleException if neither the current version nor the one before it can be used
    */
   public static Classifier follow(BundleStore store, String name, FollowOptions options) {
+    Objects.requireNonNull(store, "store");
+    Objects.requireNonNull(name, "name");
+    Objects.requireNonNull(options, "options");
     return new FollowedClassifier(store, name, options, incoming(store, options), folder -> tested(folder, options.open()));
   }
 

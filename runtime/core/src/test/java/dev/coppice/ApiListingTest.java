@@ -3,7 +3,6 @@ package dev.coppice;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
-import java.lang.module.ModuleDescriptor;
 import java.lang.reflect.Executable;
 import java.lang.reflect.Field;
 import java.lang.reflect.Member;
@@ -12,7 +11,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
 import org.jspecify.annotations.NullMarked;
@@ -29,17 +27,7 @@ final class ApiListingTest {
 
   @BeforeAll
   static void readModule() throws Exception {
-    Path classes = Path.of(Coppice.class.getProtectionDomain().getCodeSource().getLocation().toURI());
-    promised = new ArrayList<>();
-    for (ModuleDescriptor.Exports exported : ModuleDescriptor.read(Files.newInputStream(classes.resolve("module-info.class"))).exports()) {
-      try (Stream<Path> files = Files.list(classes.resolve(exported.source().replace('.', '/')))) {
-        for (Path file : files.filter(file -> file.toString().endsWith(".class")).toList()) {
-          promised.add(Class.forName(exported.source() + "." + file.getFileName().toString().replace(".class", "")));
-        }
-      }
-    }
-    promised.removeIf(type -> !Modifier.isPublic(type.getModifiers()));
-    promised.sort(Comparator.comparing(Class::getName));
+    promised = ExportedTypes.all();
   }
 
   private static List<String> listing() {

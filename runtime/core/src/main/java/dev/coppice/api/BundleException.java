@@ -1,5 +1,6 @@
 package dev.coppice.api;
 
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** A bundle that is missing, damaged, or needs something this runtime does not have. */
@@ -14,6 +15,6 @@ public final class BundleException extends CoppiceException {
 
   /** A refusal that another failure led to, if there is one. */
   public BundleException(String fault, String message, @Nullable Throwable cause) {
-    super("bundle." + fault, message, cause);
+    super("bundle." + Objects.requireNonNull(fault, "fault"), message, cause);
   }
 }

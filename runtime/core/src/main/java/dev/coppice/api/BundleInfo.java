@@ -2,6 +2,7 @@ package dev.coppice.api;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 
 /**
@@ -45,10 +46,18 @@ public record BundleInfo(
 
   /** Copies the collections. */
   public BundleInfo {
-    operators = List.copyOf(operators);
-    labels = List.copyOf(labels);
-    reducingBlocks = List.copyOf(reducingBlocks);
-    ladder = List.copyOf(ladder);
-    fileBytes = Map.copyOf(fileBytes);
+    Objects.requireNonNull(name, "name");
+    Objects.requireNonNull(version, "version");
+    Objects.requireNonNull(precision, "precision");
+    Objects.requireNonNull(preprocessing, "preprocessing");
+    Objects.requireNonNull(defaultRung, "defaultRung");
+    Objects.requireNonNull(accuracyData, "accuracyData");
+    Objects.requireNonNull(sha256, "sha256");
+    Objects.requireNonNull(modelSha256, "modelSha256");
+    operators = List.copyOf(Objects.requireNonNull(operators, "operators"));
+    labels = List.copyOf(Objects.requireNonNull(labels, "labels"));
+    reducingBlocks = List.copyOf(Objects.requireNonNull(reducingBlocks, "reducingBlocks"));
+    ladder = List.copyOf(Objects.requireNonNull(ladder, "ladder"));
+    fileBytes = Map.copyOf(Objects.requireNonNull(fileBytes, "fileBytes"));
   }
 }

@@ -1,5 +1,7 @@
 package dev.coppice.api;
 
+import java.util.Objects;
+
 /** Work that was not begun because it could not have been done by its deadline. */
 public final class DeadlineException extends CoppiceException {
 
@@ -7,6 +9,6 @@ public final class DeadlineException extends CoppiceException {
 
   /** A refusal; {@code fault} completes the code, as in {@code deadline.passed}. */
   public DeadlineException(String fault, String message) {
-    super("deadline." + fault, message, null);
+    super("deadline." + Objects.requireNonNull(fault, "fault"), message, null);
   }
 }

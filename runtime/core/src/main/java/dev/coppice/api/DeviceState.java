@@ -25,12 +25,29 @@ public record DeviceState(List<Integer> megahertz, List<String> governors, Optio
     OptionalLong swapIns, OptionalLong ticks, OptionalLong busyTicks, OptionalLong ownTicks, OptionalLong availableMib, OptionalLong freeSwapMib, Stalled stalled) {
 
   /** Microseconds since the start in which some task waited for a processor, for memory, for a disk (the kernel's pressure stall information). */
-  public record Stalled(OptionalLong processor, OptionalLong memory, OptionalLong disk) {}
+  public record Stalled(OptionalLong processor, OptionalLong memory, OptionalLong disk) {
+
+    /** Checks that nothing is missing. */
+    public Stalled {
+      Objects.requireNonNull(processor, "processor");
+      Objects.requireNonNull(memory, "memory");
+      Objects.requireNonNull(disk, "disk");
+    }
+  }
 
   /** Copies the lists. */
   public DeviceState {
-    megahertz = List.copyOf(megahertz);
-    governors = List.copyOf(governors);
+    Objects.requireNonNull(celsius, "celsius");
+    Objects.requireNonNull(throttled, "throttled");
+    Objects.requireNonNull(cooling, "cooling");
+    Objects.requireNonNull(swapIns, "swapIns");
+    Objects.requireNonNull(ticks, "ticks");
+    Objects.requireNonNull(busyTicks, "busyTicks");
+    Objects.requireNonNull(ownTicks, "ownTicks");
+    Objects.requireNonNull(availableMib, "availableMib");
+    Objects.requireNonNull(freeSwapMib, "freeSwapMib");
+    megahertz = List.copyOf(Objects.requireNonNull(megahertz, "megahertz"));
+    governors = List.copyOf(Objects.requireNonNull(governors, "governors"));
     Objects.requireNonNull(stalled, "stalled");
   }
 }

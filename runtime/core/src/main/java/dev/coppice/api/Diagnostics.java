@@ -30,7 +30,7 @@ public record Diagnostics(Map<String, String> facts, List<Finding> findings) {
 
   /** Copies both. */
   public Diagnostics {
-    facts = Collections.unmodifiableMap(new LinkedHashMap<>(facts));
-    findings = List.copyOf(findings);
+    facts = Collections.unmodifiableMap(new LinkedHashMap<>(Objects.requireNonNull(facts, "facts")));
+    findings = List.copyOf(Objects.requireNonNull(findings, "findings"));
   }
 }

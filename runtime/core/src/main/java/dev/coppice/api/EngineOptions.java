@@ -32,7 +32,7 @@ public record EngineOptions(Memory memory, boolean spinning, Optional<Path> mode
   public EngineOptions {
     Objects.requireNonNull(memory, "memory");
     Objects.requireNonNull(modelCache, "modelCache");
-    config = Map.copyOf(config);
+    config = Map.copyOf(Objects.requireNonNull(config, "config"));
   }
 
   /** Memory by the machine, threads that sleep between runs, no cache, no further entries. */
@@ -52,7 +52,7 @@ public record EngineOptions(Memory memory, boolean spinning, Optional<Path> mode
 
   /** The same with a folder for optimised models. */
   public EngineOptions withModelCache(Path folder) {
-    return new EngineOptions(memory, spinning, Optional.of(folder), config);
+    return new EngineOptions(memory, spinning, Optional.of(Objects.requireNonNull(folder, "folder")), config);
   }
 
   /** The same with other session entries. */

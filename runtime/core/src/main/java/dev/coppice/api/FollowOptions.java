@@ -18,6 +18,7 @@ public record FollowOptions(OpenOptions open, Optional<Path> incoming, Duration 
 
   /** Checks the ranges. */
   public FollowOptions {
+    Objects.requireNonNull(poll, "poll");
     Objects.requireNonNull(open, "open");
     Objects.requireNonNull(incoming, "incoming");
     if (poll.compareTo(Duration.ofMillis(10)) < 0 || poll.compareTo(Duration.ofHours(1)) > 0) {
@@ -40,7 +41,7 @@ public record FollowOptions(OpenOptions open, Optional<Path> incoming, Duration 
 
   /** The same with a folder for new versions. */
   public FollowOptions withIncoming(Path newIncoming) {
-    return new FollowOptions(open, Optional.of(newIncoming), poll, probation);
+    return new FollowOptions(open, Optional.of(Objects.requireNonNull(newIncoming, "newIncoming")), poll, probation);
   }
 
   /** The same with another time between looks. */

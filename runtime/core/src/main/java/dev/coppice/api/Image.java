@@ -44,6 +44,6 @@ public record Image(int width, int height, Layout layout, ByteBuffer pixels, lon
 
   /** A picture in layout {@link Layout#RGB}. */
   public Image(int width, int height, byte[] rgb, long decodeNanos) {
-    this(width, height, Layout.RGB, ByteBuffer.wrap(rgb), decodeNanos);
+    this(width, height, Layout.RGB, ByteBuffer.wrap(Objects.requireNonNull(rgb, "rgb")), decodeNanos);
   }
 }

@@ -1,5 +1,6 @@
 package dev.coppice.api;
 
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** A picture that cannot be read. */
@@ -14,6 +15,6 @@ public final class ImageException extends CoppiceException {
 
   /** A refusal that another failure led to, if there is one. */
   public ImageException(String fault, String message, @Nullable Throwable cause) {
-    super("image." + fault, message, cause);
+    super("image." + Objects.requireNonNull(fault, "fault"), message, cause);
   }
 }

@@ -1,6 +1,7 @@
 package dev.coppice.api;
 
 import java.nio.file.Path;
+import java.util.Objects;
 
 /**
  * One version of a bundle in a {@link BundleStore}.
@@ -11,4 +12,12 @@ import java.nio.file.Path;
  * @param current whether it is what {@link BundleStore#current} gives
  * @param previous whether it is what {@link BundleStore#rollback} goes back to
  */
-public record InstalledBundle(String name, String version, Path folder, boolean current, boolean previous) {}
+public record InstalledBundle(String name, String version, Path folder, boolean current, boolean previous) {
+
+  /** Checks that nothing is missing. */
+  public InstalledBundle {
+    Objects.requireNonNull(name, "name");
+    Objects.requireNonNull(version, "version");
+    Objects.requireNonNull(folder, "folder");
+  }
+}

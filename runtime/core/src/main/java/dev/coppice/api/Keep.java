@@ -14,7 +14,7 @@ public sealed interface Keep permits Keep.Ratio, Keep.Counts, Keep.Named {
 
   /** Exactly these patch tokens at each stage. */
   static Keep counts(Integer... counts) {
-    return new Counts(Arrays.asList(counts));
+    return new Counts(Arrays.asList(Objects.requireNonNull(counts, "counts")));
   }
 
   /** The bundle's rung of this name. */
@@ -63,7 +63,7 @@ public sealed interface Keep permits Keep.Ratio, Keep.Counts, Keep.Named {
   record Counts(List<Integer> counts) implements Keep {
     /** Copies the counts. */
     public Counts {
-      counts = List.copyOf(counts);
+      counts = List.copyOf(Objects.requireNonNull(counts, "counts"));
     }
   }
 

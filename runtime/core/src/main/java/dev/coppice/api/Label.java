@@ -1,5 +1,7 @@
 package dev.coppice.api;
 
+import java.util.Objects;
+
 /**
  * One class of a result.
  *
@@ -7,4 +9,10 @@ package dev.coppice.api;
  * @param name of the class
  * @param score probability by softmax, 0..1
  */
-public record Label(int index, String name, float score) {}
+public record Label(int index, String name, float score) {
+
+  /** Checks that there is a name. */
+  public Label {
+    Objects.requireNonNull(name, "name");
+  }
+}

@@ -1,5 +1,6 @@
 package dev.coppice.api;
 
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** The operator library or ONNX Runtime failed. */
@@ -14,6 +15,6 @@ public final class NativeException extends CoppiceException {
 
   /** A refusal that another failure led to, if there is one. */
   public NativeException(String fault, String message, @Nullable Throwable cause) {
-    super("native." + fault, message, cause);
+    super("native." + Objects.requireNonNull(fault, "fault"), message, cause);
   }
 }

@@ -18,6 +18,7 @@ public record OpenOptions(int threads, Duration closeLimit, MetricsListener metr
 
   /** Checks the ranges. */
   public OpenOptions {
+    Objects.requireNonNull(closeLimit, "closeLimit");
     Objects.requireNonNull(metrics, "metrics");
     Objects.requireNonNull(trust, "trust");
     Objects.requireNonNull(engine, "engine");

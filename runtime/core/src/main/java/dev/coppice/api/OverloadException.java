@@ -1,5 +1,7 @@
 package dev.coppice.api;
 
+import java.util.Objects;
+
 /** Work that found no place in the queue, or lost it to newer work. */
 public final class OverloadException extends CoppiceException {
 
@@ -7,6 +9,6 @@ public final class OverloadException extends CoppiceException {
 
   /** A refusal; {@code fault} completes the code, as in {@code overload.full}. */
   public OverloadException(String fault, String message) {
-    super("overload." + fault, message, null);
+    super("overload." + Objects.requireNonNull(fault, "fault"), message, null);
   }
 }

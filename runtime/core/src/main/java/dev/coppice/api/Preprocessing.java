@@ -1,6 +1,7 @@
 package dev.coppice.api;
 
 import java.util.List;
+import java.util.Objects;
 
 /**
  * From pixels to a model's input: the short side is resized, the centre square cropped, each channel scaled to
@@ -18,8 +19,8 @@ public record Preprocessing(int shortSide, int crop, List<Float> mean, List<Floa
     if (crop < 1 || crop > shortSide || shortSide > 8192) {
       throw new IllegalArgumentException("1 <= crop <= shortSide <= 8192: crop=" + crop + ", shortSide=" + shortSide);
     }
-    mean = List.copyOf(mean);
-    std = List.copyOf(std);
+    mean = List.copyOf(Objects.requireNonNull(mean, "mean"));
+    std = List.copyOf(Objects.requireNonNull(std, "std"));
     if (mean.size() != 3 || std.size() != 3 || std.stream().anyMatch(s -> !(s > 0))) {
       throw new IllegalArgumentException("mean and std need three values, std above 0: mean=" + mean + ", std=" + std);
     }

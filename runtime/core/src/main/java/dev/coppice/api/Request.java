@@ -17,6 +17,7 @@ public record Request(Duration deadline, Lane lane, double minAccuracy, int top)
 
   /** Checks the ranges. */
   public Request {
+    Objects.requireNonNull(deadline, "deadline");
     Objects.requireNonNull(lane, "lane");
     if (deadline.isNegative() || deadline.isZero() || deadline.compareTo(LONGEST) > 0) {
       throw new IllegalArgumentException("deadline must be above 0 and at most a day: " + deadline);

@@ -1,6 +1,7 @@
 package dev.coppice.api;
 
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 
 /**
@@ -18,8 +19,10 @@ public record Result(
 
   /** Copies the lists. */
   public Result {
-    labels = List.copyOf(labels);
-    keep = List.copyOf(keep);
-    kept = kept.stream().map(List::copyOf).toList();
+    Objects.requireNonNull(rung, "rung");
+    Objects.requireNonNull(timings, "timings");
+    labels = List.copyOf(Objects.requireNonNull(labels, "labels"));
+    keep = List.copyOf(Objects.requireNonNull(keep, "keep"));
+    kept = Objects.requireNonNull(kept, "kept").stream().map(List::copyOf).toList();
   }
 }

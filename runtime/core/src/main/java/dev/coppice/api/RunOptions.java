@@ -1,5 +1,6 @@
 package dev.coppice.api;
 
+import java.util.Objects;
 import java.util.Optional;
 
 /**
@@ -14,6 +15,7 @@ public record RunOptions(Optional<Keep> keep, int top) {
 
   /** Checks the range. */
   public RunOptions {
+    Objects.requireNonNull(keep, "keep");
     if (top < 1) {
       throw new IllegalArgumentException("top must be at least 1: " + top);
     }
@@ -26,7 +28,7 @@ public record RunOptions(Optional<Keep> keep, int top) {
 
   /** The same with another token budget. */
   public RunOptions withKeep(Keep newKeep) {
-    return new RunOptions(Optional.of(newKeep), top);
+    return new RunOptions(Optional.of(Objects.requireNonNull(newKeep, "newKeep")), top);
   }
 
   /** The same with another number of labels. */

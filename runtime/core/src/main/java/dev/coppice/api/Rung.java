@@ -1,6 +1,7 @@
 package dev.coppice.api;
 
 import java.util.List;
+import java.util.Objects;
 import java.util.OptionalDouble;
 
 /**
@@ -16,6 +17,8 @@ public record Rung(String name, List<Integer> keep, long macs, double keepFrom, 
 
   /** Copies the counts. */
   public Rung {
-    keep = List.copyOf(keep);
+    Objects.requireNonNull(name, "name");
+    Objects.requireNonNull(top1, "top1");
+    keep = List.copyOf(Objects.requireNonNull(keep, "keep"));
   }
 }

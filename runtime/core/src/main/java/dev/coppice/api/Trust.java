@@ -46,7 +46,7 @@ public record Trust(Policy policy, List<ECPublicKey> keys, Optional<Version> min
   public Trust {
     Objects.requireNonNull(policy, "policy");
     Objects.requireNonNull(minVersion, "minVersion");
-    keys = List.copyOf(keys);
+    keys = List.copyOf(Objects.requireNonNull(keys, "keys"));
     if (policy != Policy.OFF && keys.isEmpty()) {
       throw new IllegalArgumentException("keys must hold at least one public key for policy " + policy + ": none");
     }
@@ -68,8 +68,9 @@ public record Trust(Policy policy, List<ECPublicKey> keys, Optional<Version> min
    * @throws IllegalArgumentException if a file is no PEM of an ECDSA P-256 public key, or a folder holds none
    */
   public static Trust pinned(Policy policy, Path... pems) {
+    Objects.requireNonNull(policy, "policy");
     List<ECPublicKey> keys = new ArrayList<>();
-    for (Path pem : pems) {
+    for (Path pem : Objects.requireNonNull(pems, "pems")) {
       try {
         if (!Files.isDirectory(pem)) {
           keys.add(key(pem));
@@ -93,7 +94,7 @@ public record Trust(Policy policy, List<ECPublicKey> keys, Optional<Version> min
 
   /** The same with an oldest version. */
   public Trust withMinVersion(Version newMinVersion) {
-    return new Trust(policy, keys, Optional.of(newMinVersion));
+    return new Trust(policy, keys, Optional.of(Objects.requireNonNull(newMinVersion, "newMinVersion")));
   }
 
   private static boolean isP256(ECPublicKey key) {

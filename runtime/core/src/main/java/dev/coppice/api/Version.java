@@ -46,7 +46,7 @@ public record Version(int major, int minor, int patch, String preRelease) implem
 
   @Override
   public int compareTo(Version other) {
-    int release = Integer.compare(major, other.major);
+    int release = Integer.compare(major, Objects.requireNonNull(other, "other").major);
     release = release != 0 ? release : Integer.compare(minor, other.minor);
     release = release != 0 ? release : Integer.compare(patch, other.patch);
     if (release != 0 || preRelease.equals(other.preRelease)) {

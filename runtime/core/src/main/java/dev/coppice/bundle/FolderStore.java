@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
@@ -50,10 +51,11 @@ public final class FolderStore implements BundleStore {
 
   @Override
   public InstalledBundle install(Path source, InstallOption... options) {
-    BundleFiles files = new BundleFiles(source, trust);
+    List<InstallOption> asked = List.of(Objects.requireNonNull(options, "options"));
+    BundleFiles files = new BundleFiles(Objects.requireNonNull(source, "source"), trust);
     Manifest manifest = files.manifest();
     return change(manifest.name(), true, home -> {
-      if (!List.of(options).contains(InstallOption.ALLOW_OLDER)) {
+      if (!asked.contains(InstallOption.ALLOW_OLDER)) {
         requireNoOlder(manifest.version(), home, files.place(BundleFiles.MANIFEST));
       }
       Path version = home.versionsFolder().resolve(manifest.version() + "-" + BundleFiles.sha256(files.document()).substring(0, 12));
@@ -212,7 +214,7 @@ public final class FolderStore implements BundleStore {
   }
 
   private BundleHome home(String name) {
-    if (!name.matches(Manifest.NAME)) {
+    if (!Objects.requireNonNull(name, "name").matches(Manifest.NAME)) {
       throw new IllegalArgumentException("name must match " + Manifest.NAME + ": " + name);
     }
     return new BundleHome(root.resolve(name), disk);

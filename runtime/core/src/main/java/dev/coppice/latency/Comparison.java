@@ -2,6 +2,7 @@ package dev.coppice.latency;
 
 import java.time.Duration;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.function.LongConsumer;
 
 /**
@@ -31,7 +32,10 @@ public record Comparison(double first, double second, double ratio, double low, 
   }
 
   static Comparison run(Duration duration, Measurement.Task first, Measurement.Task second, Host host, LongConsumer progress) throws Exception {
-    long end = host.nanos() + duration.toNanos();
+    Objects.requireNonNull(first, "first");
+    Objects.requireNonNull(second, "second");
+    Objects.requireNonNull(progress, "progress");
+    long end = host.nanos() + Objects.requireNonNull(duration, "duration").toNanos();
     long[] ratios = new long[MOST];
     long[] a = new long[2 * MOST];
     long[] b = new long[2 * MOST];

@@ -9,6 +9,7 @@ import java.math.BigDecimal;
 import java.math.RoundingMode;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /** A curve as {@code coppice-export search} reads it; docs/reference/latency-curve.md explains each field. */
 public final class CurveJson {
@@ -20,6 +21,9 @@ public final class CurveJson {
 
   /** The whole file, with these facts about the machine (`machine`, `isa`, `onnxruntime`). */
   public static String of(BundleInfo bundle, Map<String, String> machine, int threads, TokenCurve curve) throws IOException {
+    Objects.requireNonNull(bundle, "bundle");
+    Objects.requireNonNull(machine, "machine");
+    Objects.requireNonNull(curve, "curve");
     StringWriter text = new StringWriter();
     try (JsonGenerator json = new JsonFactory().createGenerator(text)) {
       json.writeStartObject();

@@ -5,6 +5,7 @@ import java.math.RoundingMode;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -23,7 +24,8 @@ public final class Durations {
    * @throws IllegalArgumentException if the text is no duration above 0 with a unit
    */
   public static Duration parse(String name, String text) {
-    Matcher found = TEXT.matcher(text.strip());
+    Objects.requireNonNull(name, "name");
+    Matcher found = TEXT.matcher(Objects.requireNonNull(text, "text").strip());
     BigDecimal nanos = found.matches() ? new BigDecimal(found.group(1)).multiply(BigDecimal.valueOf(NANOS.get(found.group(2)))) : BigDecimal.ZERO;
     if (nanos.compareTo(BigDecimal.ONE) < 0) {
       throw new IllegalArgumentException(name + " must be a duration above 0 with its unit (us, ms, s or min), such as 40 ms: " + text);

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalLong;
 import java.util.stream.Collectors;
 
@@ -28,11 +29,12 @@ public final class Facts {
 
   /** The key of the board with these files ({@code /} on a real one), or {@code unknown}. */
   public static String board(Path root) {
-    return BoardProfile.of(Board.probe(root)).map(BoardProfile::key).orElse(UNKNOWN);
+    return BoardProfile.of(Board.probe(Objects.requireNonNull(root, "root"))).map(BoardProfile::key).orElse(UNKNOWN);
   }
 
   /** The machine; docs/reference/latency-report.md explains each key. */
   public static Map<String, String> machine(Path root, Diagnostics found) {
+    Objects.requireNonNull(found, "found");
     Map<String, String> facts = new LinkedHashMap<>();
     facts.put("board", board(root));
     facts.put("machine", Board.probe(root).description());
@@ -58,6 +60,7 @@ public final class Facts {
 
   /** The model and how it is run. */
   public static Map<String, String> model(BundleInfo bundle, int threads) {
+    Objects.requireNonNull(bundle, "bundle");
     Map<String, String> facts = new LinkedHashMap<>();
     facts.put("bundle", bundle.name() + " " + bundle.version());
     facts.put("bundle_sha256", bundle.sha256());

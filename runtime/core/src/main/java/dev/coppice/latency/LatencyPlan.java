@@ -35,13 +35,14 @@ public record LatencyPlan(Scenario scenario, double rate, double percentile, dou
 
   /** Checks that the plan can be carried out. */
   public LatencyPlan {
+    Objects.requireNonNull(limit, "limit");
     Objects.requireNonNull(scenario, "scenario");
-    allowed = Set.copyOf(allowed);
+    allowed = Set.copyOf(Objects.requireNonNull(allowed, "allowed"));
     requireDuration("limit", limit.orElse(LONGEST));
     requireDuration("minDuration", minDuration);
     requireDuration("maxDuration", maxDuration);
     requireDuration("warmUp", warmUp);
-    if (coolDown.isNegative() || coolDown.compareTo(LONGEST) > 0) {
+    if (Objects.requireNonNull(coolDown, "coolDown").isNegative() || coolDown.compareTo(LONGEST) > 0) {
       throw new IllegalArgumentException("coolDown must be at least 0 and at most a day: " + coolDown);
     }
     if (minDuration.compareTo(maxDuration) > 0) {
@@ -129,7 +130,7 @@ public record LatencyPlan(Scenario scenario, double rate, double percentile, dou
   }
 
   private static void requireDuration(String name, Duration duration) {
-    if (duration.isNegative() || duration.isZero() || duration.compareTo(LONGEST) > 0) {
+    if (Objects.requireNonNull(duration, name).isNegative() || duration.isZero() || duration.compareTo(LONGEST) > 0) {
       throw new IllegalArgumentException(name + " must be above 0 and at most a day: " + duration);
     }
   }

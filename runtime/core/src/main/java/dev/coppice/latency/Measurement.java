@@ -61,7 +61,7 @@ public final class Measurement {
 
   static Outcome run(LatencyPlan plan, Task task, Path root, Host host, LongConsumer progress) throws Exception {
     Objects.requireNonNull(task, "task");
-    return new Measurement(Objects.requireNonNull(plan, "plan"), root, host, progress).measure(task);
+    return new Measurement(Objects.requireNonNull(plan, "plan"), Objects.requireNonNull(root, "root"), host, Objects.requireNonNull(progress, "progress")).measure(task);
   }
 
   private Outcome measure(Task task) throws Exception {

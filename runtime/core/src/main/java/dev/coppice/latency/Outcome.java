@@ -6,6 +6,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.TreeMap;
@@ -30,15 +31,19 @@ public record Outcome(LatencyPlan plan, Samples samples, long elapsedNanos, long
 
   /** Copies the collections. */
   public Outcome {
-    findings = List.copyOf(findings);
-    readings = List.copyOf(readings);
-    unknown = Collections.unmodifiableMap(new TreeMap<>(unknown)); // in an order that people can read
+    Objects.requireNonNull(plan, "plan");
+    Objects.requireNonNull(samples, "samples");
+    Objects.requireNonNull(verdict, "verdict");
+    Objects.requireNonNull(ownCost, "ownCost");
+    findings = List.copyOf(Objects.requireNonNull(findings, "findings"));
+    readings = List.copyOf(Objects.requireNonNull(readings, "readings"));
+    unknown = Collections.unmodifiableMap(new TreeMap<>(Objects.requireNonNull(unknown, "unknown"))); // in an order that people can read
   }
 
   /** The same with something else to know, which makes it invalid unless the plan allows that. */
   public Outcome with(Finding finding) {
     List<Finding> all = new ArrayList<>(findings);
-    all.add(finding);
+    all.add(Objects.requireNonNull(finding, "finding"));
     Optional<Verdict> judged = plan.allowed().contains(finding.doubt()) ? verdict : Optional.of(Verdict.INVALID);
     return new Outcome(plan, samples, elapsedNanos, busyNanos, coolDownNanos, warmUpRuns, judged, all, readings, ownCost, unknown);
   }

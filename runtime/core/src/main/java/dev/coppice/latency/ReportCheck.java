@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.regex.Pattern;
 
 /** Checks a report that somebody sent in: its fields, and whether they agree with each other. */
@@ -34,7 +35,7 @@ public final class ReportCheck {
   public static List<String> faults(String report) {
     ReportCheck check = new ReportCheck();
     try {
-      check.read(report);
+      check.read(Objects.requireNonNull(report, "report"));
     } catch (IOException e) {
       return List.of("The report is not valid JSON (" + String.valueOf(e.getMessage()).lines().findFirst().orElse("").strip() + "): send the file as `coppice latency --report` wrote it.");
     }

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.io.StringWriter;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.function.Function;
@@ -23,6 +24,8 @@ public final class ReportJson {
 
   /** The whole report of one measurement, with these facts about machine and model. */
   public static String of(Map<String, String> about, Outcome outcome) throws IOException {
+    Objects.requireNonNull(about, "about");
+    Objects.requireNonNull(outcome, "outcome");
     StringWriter text = new StringWriter();
     try (JsonGenerator json = FACTORY.createGenerator(text).useDefaultPrettyPrinter()) {
       json.writeStartObject();

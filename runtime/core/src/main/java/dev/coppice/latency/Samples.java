@@ -1,6 +1,7 @@
 package dev.coppice.latency;
 
 import java.util.Arrays;
+import java.util.Objects;
 import java.util.OptionalLong;
 
 /**
@@ -17,7 +18,7 @@ public final class Samples {
 
   /** Copies the first {@code count} nanoseconds. */
   public Samples(long[] nanos, int count) {
-    if (count < 1 || count > nanos.length) {
+    if (count < 1 || count > Objects.requireNonNull(nanos, "nanos").length) {
       throw new IllegalArgumentException("count must be 1.." + nanos.length + ": " + count);
     }
     inOrder = Arrays.copyOf(nanos, count);
@@ -95,7 +96,7 @@ public final class Samples {
 
   /** No smaller than the true percentile with the bound's confidence; empty with too few samples. */
   public OptionalLong upper(PercentileBound bound) {
-    long effective = effectiveCount(bound.percentile());
+    long effective = effectiveCount(Objects.requireNonNull(bound, "bound").percentile());
     long over = bound.mostOver(effective);
     // Of n samples as many percent may be above as of the effective number.
     return over < 0 ? OptionalLong.empty() : OptionalLong.of(sorted[sorted.length - 1 - (int) (over * sorted.length / effective)]);
@@ -103,7 +104,7 @@ public final class Samples {
 
   /** No larger than the true percentile with the bound's confidence; empty with too few samples. */
   public OptionalLong lower(PercentileBound bound) {
-    long effective = effectiveCount(bound.percentile());
+    long effective = effectiveCount(Objects.requireNonNull(bound, "bound").percentile());
     long over = bound.leastOver(effective);
     long ofAll = (over * sorted.length + effective - 1) / effective;
     return over > effective ? OptionalLong.empty() : OptionalLong.of(sorted[sorted.length - (int) ofAll]);

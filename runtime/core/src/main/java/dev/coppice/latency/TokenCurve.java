@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import java.util.function.LongConsumer;
 
@@ -36,7 +37,13 @@ public record TokenCurve(List<Point> points, int rounds, List<Finding> findings)
    * @param low end of its 95 % confidence interval
    * @param high end of it
    */
-  public record Point(List<Integer> keep, double millis, double low, double high) {}
+  public record Point(List<Integer> keep, double millis, double low, double high) {
+
+    /** Copies the counts. */
+    public Point {
+      keep = List.copyOf(Objects.requireNonNull(keep, "keep"));
+    }
+  }
 
   /** One run at a budget. */
   @FunctionalInterface
@@ -47,8 +54,8 @@ public record TokenCurve(List<Point> points, int rounds, List<Finding> findings)
 
   /** Copies the lists. */
   public TokenCurve {
-    points = List.copyOf(points);
-    findings = List.copyOf(findings);
+    points = List.copyOf(Objects.requireNonNull(points, "points"));
+    findings = List.copyOf(Objects.requireNonNull(findings, "findings"));
   }
 
   /** Measures in rounds for this long, at least as many as an interval needs; {@code progress} hears the visits so far. */
@@ -57,7 +64,11 @@ public record TokenCurve(List<Point> points, int rounds, List<Finding> findings)
   }
 
   static TokenCurve measure(List<List<Integer>> budgets, Duration duration, Runs runs, Path root, Host host, LongConsumer progress) throws Exception {
-    long[][] nanos = new long[budgets.size()][FEWEST];
+    Objects.requireNonNull(duration, "duration");
+    Objects.requireNonNull(runs, "runs");
+    Objects.requireNonNull(root, "root");
+    Objects.requireNonNull(progress, "progress");
+    long[][] nanos = new long[Objects.requireNonNull(budgets, "budgets").size()][FEWEST];
     List<Integer> order = new ArrayList<>();
     for (int i = 0; i < budgets.size(); i++) {
       order.add(i);

@@ -110,7 +110,7 @@ public final class Dispatcher implements Scheduler {
   }
 
   private int fastest(Request request) {
-    int fastest = controller.fastest(request.minAccuracy());
+    int fastest = controller.fastest(Objects.requireNonNull(request, "request").minAccuracy());
     if (fastest == BudgetController.NONE) {
       throw new IllegalArgumentException("minAccuracy must be at most that of the best rung of bundle \"" + bundle().name() + "\": " + request.minAccuracy());
     }

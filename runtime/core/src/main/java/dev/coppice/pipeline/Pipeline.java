@@ -72,7 +72,7 @@ public final class Pipeline implements Classifier {
   /** The line itself, untold. */
   Result run(Image image, RunOptions options) {
     Objects.requireNonNull(image, "image");
-    Bundle.Budget budget = budget(options.keep());
+    Bundle.Budget budget = budget(Objects.requireNonNull(options, "options").keep());
     turn.lock();
     try {
       requireOpen();
@@ -92,7 +92,9 @@ public final class Pipeline implements Classifier {
 
   @Override
   public void infer(FloatBuffer tensor, RunOptions options, FloatBuffer logits) {
-    requireRoom("tensor", tensor, engine.image().elements());
+    Objects.requireNonNull(options, "options");
+    Objects.requireNonNull(logits, "logits");
+    requireRoom("tensor", Objects.requireNonNull(tensor, "tensor"), engine.image().elements());
     requireRoom("logits", logits, bundle.info().labels().size());
     if (logits.isReadOnly()) {
       throw new IllegalArgumentException("logits must be a buffer that can be written, found a read-only one.");
