@@ -6,7 +6,7 @@ DEMO_IMAGE ?= docs/images/golf-ball.jpg
 BUNDLE ?= export/bundles/imagenette-mini
 
 .DEFAULT_GOAL := help
-.PHONY: help build native demo test stress fuzz fuzz-java arm64 bench bench-java bench-jmh bench-arm accuracy clean
+.PHONY: help build native demo test test-java stress fuzz fuzz-java arm64 bench bench-java bench-jmh bench-arm accuracy clean
 
 help:  ## list the commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -24,6 +24,9 @@ demo: build  ## classify a picture with the shipped bundle
 
 test:  ## run every test of every language
 	@.ci/test
+
+test-java: native  ## the Java tests with another Java: JDK=21, JDK=25 or a folder with bin/java
+	@home=$$([ -d "$(JDK)" ] && echo "$(JDK)" || .ci/jdk "$(JDK)") && mvn -B -q -ntp verify "-Djvm=$$home/bin/java"
 
 stress: build  ## the long runs of the Java tests: flipped bits, power cuts, overload, closing under load; an hour
 	@mvn -B -q -ntp -pl native,runtime/core test -DexcludedTags=none '-Dgroups=stress|scaled' -Dcoppice.stress=20
