@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from coppice_export.graph import DOMAIN, Graph
+from coppice_export.operators.panels import packed
 from report import ROOT, Contest, run
 from rivals import quantised
 
@@ -20,18 +21,6 @@ NOTES = {
 }
 
 Layer = tuple[np.ndarray, np.ndarray]
-
-
-def _panels(weight: np.ndarray) -> np.ndarray:
-    """(depth, columns), multiples of 16 columns -> (columns / 16, depth, 16)."""
-    return weight.reshape(weight.shape[0], -1, 16).swapaxes(0, 1)
-
-
-def _int8(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(depth, columns), multiples of 4 and 16 -> (columns / 16, depth / 4, 16, 4), scales (columns)."""
-    scale = np.abs(weight).max(0) / 127
-    panels = _panels(np.round(weight / scale).astype(np.int8))
-    return panels.reshape(panels.shape[0], -1, 4, 16).swapaxes(2, 3), scale.astype(np.float32)
 
 
 class Encoder:
@@ -57,17 +46,15 @@ class Encoder:
         graph, x = self._begin()
         norm = self._norm(graph)
 
-        def packed(layer: Layer) -> list[str]:
+        def constants(layer: Layer) -> list[str]:
             weight, bias = layer
-            if precision == "int8":
-                panels, scale = _int8(weight)
-                return [graph.constant(panels), graph.constant(bias), graph.constant(scale)]
-            return [graph.constant(_panels(weight).astype(precision)), graph.constant(bias), ""]
+            panels, scale = packed(weight.T, precision)
+            return [graph.constant(panels), graph.constant(bias), "" if scale is None else graph.constant(scale)]
 
         for qkv, proj, fc1, fc2 in self.blocks:
             heads = {"num_heads": self.width // 64}
-            x = graph.op("AttentionBlock", x, *norm, *packed(qkv), *packed(proj), domain=DOMAIN, **heads)
-            x = graph.op("MlpBlock", x, *norm, *packed(fc1), *packed(fc2), domain=DOMAIN)
+            x = graph.op("AttentionBlock", x, *norm, *constants(qkv), *constants(proj), domain=DOMAIN, **heads)
+            x = graph.op("MlpBlock", x, *norm, *constants(fc1), *constants(fc2), domain=DOMAIN)
         return self._end(graph, x)
 
     def stock(self) -> bytes:

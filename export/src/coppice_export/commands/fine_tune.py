@@ -23,7 +23,7 @@ from ..sources import open_source
 from .compaction import Compaction
 from .options import ComputedHeads, DwKernel, FfnRank, MergeShare, PresetName, Rank, Settings, SourcePath
 from .options import preset as known_preset
-from .student import Plan
+from .student import Plan, changes_more_than_counts
 
 __all__ = ["fine_tune"]
 
@@ -103,7 +103,8 @@ def fine_tune(
     if config.stages and not rungs:
         raise typer.BadParameter("expected a budget for each block of --reduce-at, found none", param_hint="--rung")
     if source_share is None:
-        source_share = 0.0 if compaction.asked or plan.changes_more_than_counts(dense) else distill.Recipe.source_share
+        another = compaction.asked or changes_more_than_counts(config, dense)
+        source_share = 0.0 if another else distill.Recipe.source_share
     recipe = distill.Recipe(
         seed=seed,
         held_out=held_out,

@@ -13,7 +13,7 @@ from ..methods import presets
 from ..schedule import load_schedule
 from .options import named_rung, numbers, settings
 
-__all__ = ["Plan"]
+__all__ = ["Plan", "changes_more_than_counts"]
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,6 @@ class Plan:
         form = {"method": self.method, "merge_share": self.merge_share, "rank": self.rank}
         return replace(config, reductions=Reduction.at(*blocks, **form)), rungs
 
-    def changes_more_than_counts(self, dense: ViTConfig) -> bool:
-        """Whether the source's weights were not made for what the student computes with all its tokens."""
-        config, _ = self.applied(dense)
-        return config.attention != dense.attention or any(r.method == "patch_merger" for r in config.reductions)
-
     def _with_linear(self, dense: ViTConfig) -> ViTConfig:
         attention = list(dense.attention)
         for block in numbers("--linear", self.linear or ""):
@@ -71,3 +66,8 @@ class Plan:
                 raise typer.BadParameter(sentence, param_hint="--linear")
             attention[block] = Attention("linear", feature_map="elu1", normalize="row_sum")
         return replace(dense, attention=tuple(attention))
+
+
+def changes_more_than_counts(student: ViTConfig, dense: ViTConfig) -> bool:
+    """Whether the source's weights were not made for what the student computes with all its tokens."""
+    return student.attention != dense.attention or any(r.method == "patch_merger" for r in student.reductions)

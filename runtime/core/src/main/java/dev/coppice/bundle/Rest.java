@@ -5,20 +5,21 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.FutureTask;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 
 /** The files of a bundle that are not needed to run it, golden cases above all: read and verified on a thread of their own. */
 public final class Rest {
 
-  private final FutureTask<List<Bundle.Golden>> reading;
+  private final CompletableFuture<List<Bundle.Golden>> reading;
 
   /** Begins to read. */
   Rest(BundleFiles files) {
-    reading = new FutureTask<>(() -> read(files));
-    Thread thread = new Thread(reading, "coppice-rest");
-    thread.setDaemon(true);
-    thread.start();
+    reading = CompletableFuture.supplyAsync(() -> read(files), task -> {
+      Thread thread = new Thread(task, "coppice-rest");
+      thread.setDaemon(true);
+      thread.start();
+    });
   }
 
   private static List<Bundle.Golden> read(BundleFiles files) {
@@ -38,24 +39,13 @@ public final class Rest {
 
   /** The golden cases, once all is verified. */
   List<Bundle.Golden> golden() {
-    boolean interrupted = false;
     try {
-      while (true) {
-        try {
-          return reading.get();
-        } catch (InterruptedException later) {
-          interrupted = true;
-        }
-      }
-    } catch (ExecutionException e) {
+      return reading.join();
+    } catch (CompletionException e) {
       if (e.getCause() instanceof RuntimeException refused) {
         throw refused;
       }
       throw new IllegalStateException(e.getCause());
-    } finally {
-      if (interrupted) {
-        Thread.currentThread().interrupt();
-      }
     }
   }
 
