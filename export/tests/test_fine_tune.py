@@ -12,6 +12,7 @@ import torch
 import typer
 
 from coppice_export import config as config_module
+from coppice_export import timing
 from coppice_export.bundle import BundleError
 from coppice_export.bundle_files import read_bundle
 from coppice_export.checkpoint import SourceError
@@ -19,6 +20,7 @@ from coppice_export.commands.compaction import Compaction
 from coppice_export.commands.fine_tune import fine_tune
 from coppice_export.config import Attention, Reduction
 from coppice_export.methods.presets import with_method
+from coppice_export.model import Flavour
 from coppice_export.photographs import find_photographs
 from coppice_export.reference import load_reference
 from coppice_export.schedule import Schedule, ScheduledRung, save_schedule
@@ -85,6 +87,23 @@ def test_softmax_blocks_can_become_linear(run):
     run(linear="1,3,4", reduce_at="", rung=None)
     manifest = json.loads(Path("bundle/bundle.json").read_text())
     assert (manifest["operators"]["used"], manifest["ladder"]) == (["LinearAttention"], [])
+
+
+@pytest.mark.parametrize(
+    ("operators", "used"),
+    [
+        (Flavour.BLOCKS, ["AttentionBlock", "MergeTokens", "MlpBlock"]),
+        (Flavour.SEPARATE, ["LinearAttention", "MergeTokens", "TokenAttention"]),
+        (Flavour.STOCK, []),
+    ],
+)
+def test_bundle_has_the_operators_that_were_timed(run, monkeypatch, operators, used):
+    """The report's runs and the bundle are of one flavour."""
+    timed, real = [], timing.build_model
+    monkeypatch.setattr(timing, "build_model", lambda c, s, flavour: timed.append(flavour) or real(c, s, flavour))
+    run(operators=operators, epochs=0)
+    assert json.loads(Path("bundle/bundle.json").read_text())["operators"]["used"] == used
+    assert timed == [operators, "stock"]
 
 
 def test_schedule_of_a_search_is_learned(run, tiny):
@@ -172,6 +191,11 @@ def test_fit_leaves_out_what_is_held_out(run, softmax, monkeypatch):
         ({"photographs": Path("no.tar")}, OSError, r"no\.tar"),
         ({"batch": 13}, SourceError, "needs 4 photographs to measure by and 13 for a step, found 16"),
         ({"device": "tpu"}, SourceError, "device 'tpu'"),
+        (
+            {"method": "ats", "reduce_at": "", "rung": None, "operators": Flavour.STOCK},
+            ValueError,
+            "the stock flavour samples by the rule cdf alone, found ats",
+        ),
     ],
     ids=[
         "count",
@@ -189,6 +213,7 @@ def test_fit_leaves_out_what_is_held_out(run, softmax, monkeypatch):
         "photographs",
         "batch",
         "device",
+        "operators",
     ],
 )
 def test_refusals_come_before_anything_is_written(changes, error, sentence, run):

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from coppice_export import latency
 from coppice_export.__main__ import app
-from coppice_export.check import sample_images, session
+from coppice_export.check import sample_images, session, used_operators
 from coppice_export.config import Attention, Conv, Preprocessing, Reduction, ViTConfig
 from coppice_export.latency import Curve, Machine, load_curve, measure_curve, save_curve, this_machine
-from coppice_export.model import build_model
+from coppice_export.model import Flavour, build_model
 from coppice_export.weights import SourceError
 
 MERGING = Reduction(0, "prune_merge", merge_share=1.0)
@@ -29,6 +30,7 @@ def _linear(config) -> Curve:
     return Curve(
         model=config.name,
         machine=Machine("a board", "neon", 4, "1.29.0"),
+        operators="blocks",
         reduction={"method": "prune_merge"},
         groups=tuple(kinds.index(a) for a in config.attention[:-1]),
         tokens=tokens,
@@ -103,6 +105,7 @@ def test_comes_back_from_its_file(tiny, tmp_path):
         (lambda c: c["reducing_ms"][1].pop(), "one time for each"),
         (lambda c: c.update(groups=[7] * 4), "groups"),
         (lambda c: c.update(groups=[0]), "2 blocks"),
+        (lambda c: c.update(operators="ours"), "'ours' is not a valid Flavour"),
     ],
 )
 def test_refuses_what_is_no_curve_of_the_model(tiny, tmp_path, spoil, said):
@@ -113,6 +116,16 @@ def test_refuses_what_is_no_curve_of_the_model(tiny, tmp_path, spoil, said):
     path.write_text(json.dumps(content))
     with pytest.raises(SourceError, match=said):
         load_curve(path, tiny)
+
+
+def test_curve_without_operators_is_of_separate_ones(tiny, tmp_path):
+    """It was written when a curve could be of no others."""
+    path = tmp_path / "curve.json"
+    save_curve(_linear(tiny), path)
+    content = json.loads(path.read_text())
+    del content["operators"]
+    path.write_text(json.dumps(content))
+    assert load_curve(path, tiny).operators == "separate"
 
 
 @pytest.fixture(scope="module")
@@ -191,14 +204,31 @@ def test_measures_reductions_in_every_block_that_can_reduce(tiny, random_state, 
     assert [g for g, table in enumerate(curve.reducing_ms, -1) if table] == groups
 
 
-def test_curve_is_a_command(tmp_path, random_state):
+@pytest.mark.parametrize("method", ["top_k", "merge", "prune_merge"])
+def test_measures_the_operators_that_will_run(tiny, tiny_state, monkeypatch, method):
+    """Whole, chained, last and reducing: each graph has a fused half for each of its blocks, and no attention alone."""
+    seen, runner = [], latency._runner
+    monkeypatch.setattr(
+        latency, "_runner", lambda model, threads: (seen.append(used_operators(model)), runner(model, threads))[1]
+    )
+    curve = measure_curve(tiny, tiny_state, Reduction(0, method), rounds=1, operators=Flavour.BLOCKS)
+    assert curve.operators == "blocks"
+    # The model, two chains of linear and softmax blocks, the last block, and the reducing ones of both kinds.
+    assert [found.pop("AttentionBlock") for found in seen] == [5, 2, 2, 1, 2, 2]
+    assert [found.pop("MlpBlock") for found in seen] == [5, 2, 2, 1, 2, 2]
+    assert not any("Attention" in name for found in seen for name in found)
+
+
+@pytest.mark.parametrize("operators", Flavour)
+def test_curve_is_a_command(tmp_path, random_state, operators):
     """From a state dict alone to a file that the model's configuration accepts."""
     stem, attention = (Conv(64, 8, 8),), (Attention(),) * 3
     config = ViTConfig("small", Preprocessing(32, 32), stem, 64, 1, 128, 5, attention)
     np.savez(tmp_path / "small.npz", **random_state(config))
-    options = ["--out", str(tmp_path / "curve.json"), "--rounds", "1", "--method", "top_k"]
+    options = ["--out", str(tmp_path / "curve.json"), "--rounds", "1", "--method", "top_k", "--operators", operators]
     assert CliRunner().invoke(app, ["curve", str(tmp_path / "small.npz"), *options]).exit_code == 0
-    assert load_curve(tmp_path / "curve.json", config).reduction["method"] == "top_k"
+    found = load_curve(tmp_path / "curve.json", config)
+    assert (found.reduction["method"], found.operators) == ("top_k", operators)
 
 
 @pytest.mark.parametrize(("method", "said"), [("threshold", "no count"), ("sample", "no count"), ("top_k", "no block")])

@@ -60,7 +60,15 @@ def test_a_wrong_time_shows_in_the_prediction(alike, tmp_path):
 def test_names_machine_and_method(alike):
     curve = load_curve(FILE, alike)
     assert (curve.machine.board, curve.machine.isa, curve.machine.threads) == ("a board", "neon", 4)
+    assert curve.operators == "separate"
     assert (curve.reduction, curve.dense_ms) == ({"method": "prune_merge"}, pytest.approx(_ms((), ())))
+
+
+def test_runs_of_blocks_are_a_curve_of_blocks(alike, tmp_path):
+    """A bundle names its operators, and a schedule is searched with those."""
+    content = json.loads(FILE.read_text()) | {"operators": ["AttentionBlock", "MlpBlock", "PruneMergeTokens"]}
+    (tmp_path / "curve.json").write_text(json.dumps(content))
+    assert load_curve(tmp_path / "curve.json", alike).operators == "blocks"
 
 
 @pytest.mark.parametrize(

@@ -305,9 +305,10 @@ def test_search_wants_photographs_it_has_not_seen(sources, tmp_path):
 
 
 def test_search_by_a_boards_curve(sources, tmp_path):
-    """Costs are then shares of the measured time, and the schedule names the board."""
+    """Costs are then shares of the measured time, and the schedule names the board and the operators."""
     curve = tmp_path / "curve.json"
-    measured = CliRunner().invoke(app, ["curve", str(sources / "small.npz"), "--out", str(curve), "--rounds", "1"])
+    options = ["--out", str(curve), "--rounds", "1", "--operators", "blocks"]
+    measured = CliRunner().invoke(app, ["curve", str(sources / "small.npz"), *options])
     assert measured.exit_code == 0
     content = json.loads(curve.read_text())
     content["machine"]["board"] = "a board"
@@ -320,5 +321,5 @@ def test_search_by_a_boards_curve(sources, tmp_path):
     out = tmp_path / "schedule.json"
     assert _command(sources, out, "--curve", str(curve), "--count", "8", "--held-out", "8") == 0
     schedule = load_schedule(out)
-    assert schedule.unit == "ms on a board, 1 threads"
+    assert schedule.unit == "ms on a board, 1 threads, operators blocks"
     assert [rung.cost <= share for rung, share in zip(schedule.rungs[1:], (0.85, 0.65))] == [True, True]

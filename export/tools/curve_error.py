@@ -18,7 +18,7 @@ import numpy as np
 from coppice_export.check import sample_images, session
 from coppice_export.config import PRESETS
 from coppice_export.latency import load_curve
-from coppice_export.model import build_model
+from coppice_export.model import Flavour, build_model
 from coppice_export.schedule import load_schedule
 from coppice_export.weights import load_state
 
@@ -30,7 +30,8 @@ def main(weights: Path, preset: str, curve_file: Path, schedule_file: Path) -> N
     schedule = load_schedule(schedule_file)
     config = schedule.applied(PRESETS[preset])
     curve = load_curve(curve_file, config)
-    runner = session(build_model(config, load_state(weights, config)).SerializeToString(), 1)
+    model = build_model(config, load_state(weights, config), Flavour(curve.operators))
+    runner = session(model.SerializeToString(), 1)
     image = sample_images(config, 1)[0]
     times: dict[str, list[float]] = {rung.name: [] for rung in schedule.ladder}
     for _ in range(ROUNDS):

@@ -16,7 +16,7 @@ from .check import PICTURES, Report, check_model, logits_of, sample_images, sess
 from .config import ViTConfig
 from .cost import incoming_counts, model_macs
 from .graph import DOMAIN, OPERATOR_VERSION
-from .model import Flavour, build_model
+from .model import DEFAULT, Flavour, build_model
 from .parity import check_blocks
 
 __all__ = ["BundleError", "BundleSpec", "Rung", "naming_faults", "validate", "write_bundle"]
@@ -211,7 +211,7 @@ def write_bundle(
     state: dict[str, np.ndarray],
     spec: BundleSpec,
     overwrite: bool = False,
-    flavour: Flavour = Flavour.SEPARATE,
+    flavour: Flavour = DEFAULT,
 ) -> Report:
     """Build, check and write; the folder appears complete or not at all.
 

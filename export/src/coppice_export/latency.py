@@ -22,7 +22,7 @@ import onnxruntime
 from .check import sample_images, session
 from .checkpoint import SourceError
 from .config import Reduction, ViTConfig
-from .model import build_blocks, build_model
+from .model import DEFAULT, Flavour, build_blocks, build_model
 from .runs_curve import parts_of_runs
 
 __all__ = ["Curve", "Machine", "load_curve", "measure_curve", "save_curve", "this_machine"]
@@ -49,11 +49,12 @@ class Curve:
     last's) and `last_ms[i]` the last block, which computes only what the head reads. `reducing_ms[g][i][o]` is a block
     of group g in which `reducing_tokens[i]` tokens enter and `reducing_tokens[o]` go on, 0 where o > i; a fused token
     counts, and a group in which no block can reduce has no rows. `fixed_ms` is all else. A token is any row, the prefix
-    included.
+    included. `operators` is the `Flavour` that was measured.
     """
 
     model: str
     machine: Machine
+    operators: str
     reduction: dict[str, object]
     groups: tuple[int, ...]
     tokens: tuple[int, ...]
@@ -127,6 +128,7 @@ def measure_curve(
     reduction: Reduction,
     threads: int = 1,
     rounds: int = 9,
+    operators: Flavour = DEFAULT,
     advance: Callable[[int, int], None] = lambda done, total: None,
 ) -> Curve:
     """Times every part with ONNX Runtime, in turn: the median over rounds of the fastest of five runs in a row.
@@ -147,12 +149,12 @@ def measure_curve(
     reducing = replace(config, reductions=tuple(replace(reduction, block=b) for b in possible))
     tokens = _stairs(config.tokens, config.prefix_tokens)
     grid = tuple(sorted({round(n) for n in np.linspace(config.prefix_tokens + 1, config.tokens, 8)}))
-    runs: dict[tuple, tuple] = {("dense",): (_runner(build_model(dense, state), threads), _image(config), 1)}
-    chains = [_runner(build_blocks(dense, state, blocks), threads) for blocks in members]
-    last = _runner(build_blocks(dense, state, [config.depth - 1]), threads)
+    runs: dict[tuple, tuple] = {("dense",): (_runner(build_model(dense, state, operators), threads), _image(config), 1)}
+    chains = [_runner(build_blocks(dense, state, blocks, flavour=operators), threads) for blocks in members]
+    last = _runner(build_blocks(dense, state, [config.depth - 1], flavour=operators), threads)
     reducible = {g: [b for b in blocks if b in possible] for g, blocks in enumerate(members)}
     aside = {
-        g: _runner(build_blocks(reducing, state, blocks, side_by_side=True), threads)
+        g: _runner(build_blocks(reducing, state, blocks, True, operators), threads)
         for g, blocks in reducible.items()
         if blocks
     }
@@ -166,7 +168,7 @@ def measure_curve(
             if reduction.least(n - config.prefix_tokens) <= keep[0]:
                 feeds = _tokens(config, n) | {"keep": keep}
                 runs |= {("reducing", g, n, out): (run, feeds, len(reducible[g])) for g, run in aside.items()}
-    return _curve(config, reduction, threads, groups, tokens, grid, _timed(runs, rounds, advance))
+    return _curve(config, reduction, operators, threads, groups, tokens, grid, _timed(runs, rounds, advance))
 
 
 def _runner(model, threads: int):
@@ -198,7 +200,9 @@ def _timed(runs: dict[tuple, tuple], rounds: int, advance: Callable[[int, int], 
     return {key: statistics.median(values) for key, values in samples.items()}
 
 
-def _curve(config, reduction: Reduction, threads: int, groups, tokens, grid, ms: dict[tuple, float]) -> Curve:
+def _curve(
+    config, reduction: Reduction, operators: Flavour, threads: int, groups, tokens, grid, ms: dict[tuple, float]
+) -> Curve:
     block = tuple(tuple(ms["block", g, n] for n in tokens) for g in range(max(groups) + 1))
     last = tuple(ms["last", n] for n in tokens)
     fixed = ms[("dense",)] - sum(block[g][-1] for g in groups) - last[-1]
@@ -208,9 +212,8 @@ def _curve(config, reduction: Reduction, threads: int, groups, tokens, grid, ms:
         tuple(tuple(_reached(ms, g, grid, n, out) for out in grid) for n in grid) if g in reducing else ()
         for g in range(max(groups) + 1)
     )
-    return Curve(
-        config.name, this_machine(threads), attributes, groups, tokens, block, last, grid, tables, fixed, ms[("dense",)]
-    )
+    times = groups, tokens, block, last, grid, tables, fixed, ms[("dense",)]
+    return Curve(config.name, this_machine(threads), str(operators), attributes, *times)
 
 
 def _reached(ms: dict[tuple, float], group: int, grid: tuple[int, ...], n: int, out: int) -> float:
@@ -235,6 +238,7 @@ def load_curve(path: Path, config: ViTConfig) -> Curve:
             raise ValueError(f"a curve of format {FORMAT} or {OF_RUNS} is needed")
         if version == OF_RUNS:
             content = parts_of_runs(content, config) | {"machine": content["machine"]}
+        content.setdefault("operators", Flavour.SEPARATE)  # of curves from before there were others
         content = {name: _frozen(value) for name, value in content.items()}
         curve = Curve(**content | {"machine": Machine(**content["machine"])})
         _validate(curve)
@@ -266,5 +270,6 @@ def _validate(curve: Curve) -> None:
         raise ValueError("every table must have one time for each of its token counts")
     if not all(isinstance(v, (int, float)) and np.isfinite(v) for table in tables for v in table):
         raise ValueError("times must be finite numbers")
+    Flavour(curve.operators)
     if not set(curve.groups) <= set(range(len(curve.block_ms))):
         raise ValueError("groups must number the tables of block_ms")

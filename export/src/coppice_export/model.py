@@ -12,7 +12,7 @@ from .builder import Builder
 from .config import ViTConfig
 from .fused import FusedBuilder
 
-__all__ = ["Flavour", "build_blocks", "build_model"]
+__all__ = ["DEFAULT", "Flavour", "build_blocks", "build_model"]
 
 
 class Flavour(StrEnum):
@@ -23,9 +23,10 @@ class Flavour(StrEnum):
     STOCK = "stock"
 
 
-def build_model(
-    config: ViTConfig, state: dict[str, np.ndarray], flavour: Flavour = Flavour.SEPARATE
-) -> onnx.ModelProto:
+DEFAULT = Flavour.SEPARATE
+
+
+def build_model(config: ViTConfig, state: dict[str, np.ndarray], flavour: Flavour = DEFAULT) -> onnx.ModelProto:
     """Inputs image float32 [1,3,S,S] and, with stages, keep int64 [stages]; outputs logits and one kept_s a stage.
 
     Flavours compute the same function; the stock one is the rival in benchmarks and a second opinion in checks. In all,
@@ -39,7 +40,7 @@ def build_blocks(
     state: dict[str, np.ndarray],
     blocks: Sequence[int],
     side_by_side: bool = False,
-    flavour: Flavour = Flavour.SEPARATE,
+    flavour: Flavour = DEFAULT,
 ) -> onnx.ModelProto:
     """These blocks alone, as they are in the whole model, to measure them: x float32 [1,tokens,width], and keep.
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from .config import ViTConfig
+from .model import Flavour
+from .operators.blocks import SLOTS
 
 __all__ = ["METHODS", "parts_of_runs"]
 
@@ -65,6 +67,7 @@ def parts_of_runs(content: dict, config: ViTConfig) -> dict[str, object]:
 
     return {
         "model": content["model"],
+        "operators": Flavour.BLOCKS if SLOTS.keys() & set(content["operators"]) else Flavour.SEPARATE,
         "reduction": {"method": found[0]},
         "groups": (0,) * (config.depth - 1),
         "tokens": tuple(n + prefix for n in counts),

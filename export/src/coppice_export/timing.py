@@ -12,7 +12,7 @@ import numpy as np
 from .bundle import Rung
 from .check import sample_images, session
 from .config import Attention, ViTConfig
-from .model import build_model
+from .model import DEFAULT, Flavour, build_model
 
 __all__ = ["DENSE", "time_rungs"]
 
@@ -26,6 +26,7 @@ def time_rungs(
     threads: int = 1,
     rounds: int = 15,
     dense_state: dict[str, np.ndarray] | None = None,
+    operators: Flavour = DEFAULT,
 ) -> dict[str, float]:
     """Median milliseconds of each rung, and of the dense softmax model in ONNX Runtime's own operators.
 
@@ -35,7 +36,7 @@ def time_rungs(
     """
     image = sample_images(config, 1)[0]
     dense = dataclasses.replace(config, reductions=(), attention=(Attention(),) * config.depth, fc2_rank=())
-    ours = session(build_model(config, state).SerializeToString(), threads)
+    ours = session(build_model(config, state, operators).SerializeToString(), threads)
     stock = session(build_model(dense, dense_state or state, "stock").SerializeToString(), threads)
     runs = {DENSE: (stock, {"image": image})}
     for rung in ladder:

@@ -18,13 +18,13 @@ from ..config import Attention, Reduction, ViTConfig
 from ..cost import model_macs
 from ..labels import IMAGENETTE, labels_for, read_labels
 from ..methods import presets, schedules
-from ..model import Flavour
+from ..model import DEFAULT
 from ..photographs import find_photographs, spread
 from ..schedule import load_schedule
 from ..slimming import read_slimming, slimmed
 from ..sources import open_source
 from .compaction import Compaction
-from .options import ComputedHeads, DwKernel, FfnRank, PresetName, Settings, named_rung, numbers, settings
+from .options import ComputedHeads, DwKernel, FfnRank, Operators, PresetName, Settings, named_rung, numbers, settings
 from .options import preset as known_preset
 
 __all__ = ["convert"]
@@ -98,10 +98,7 @@ def convert(
     licence: Annotated[
         str | None, typer.Option(help="The weights' licence: a file with its text, or apache-2.0.")
     ] = None,
-    operators: Annotated[
-        Flavour,
-        typer.Option(help="Whole halves of blocks in one operator, attention and reductions alone, or stock ones."),
-    ] = Flavour.SEPARATE,
+    operators: Operators = DEFAULT,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing bundle.")] = False,
 ) -> None:
     """Turn a model into a bundle. Needs no PyTorch; compares with it where it is installed."""

@@ -11,8 +11,9 @@ from rich.progress import Progress
 
 from ..config import Reduction
 from ..latency import measure_curve, save_curve
+from ..model import DEFAULT
 from ..sources import open_source
-from .options import MergeShare, Method, PresetName, Rank, SourcePath
+from .options import MergeShare, Method, Operators, PresetName, Rank, SourcePath
 from .options import preset as known_preset
 
 __all__ = ["curve"]
@@ -25,6 +26,7 @@ def curve(
     method: Method = "prune_merge",
     merge_share: MergeShare = 1.0,
     rank: Rank = "importance_distance",
+    operators: Operators = DEFAULT,
     threads: Annotated[int, typer.Option(min=1, help="Threads of ONNX Runtime.")] = 1,
     rounds: Annotated[int, typer.Option(min=1, help="Times that every part is measured.")] = 9,
 ) -> None:
@@ -40,6 +42,7 @@ def curve(
             reduction,
             threads,
             rounds,
+            operators,
             lambda done, total: progress.update(task, completed=done, total=total),
         )
     save_curve(found, out)

@@ -18,10 +18,11 @@ from ..checkpoint import SourceError
 from ..config import ViTConfig
 from ..cost import model_macs
 from ..labels import labels_for
+from ..model import DEFAULT, Flavour, build_model
 from ..photographs import Photograph, class_numbers, find_photographs, spread
 from ..sources import open_source
 from .compaction import Compaction
-from .options import ComputedHeads, DwKernel, FfnRank, MergeShare, PresetName, Rank, Settings, SourcePath
+from .options import ComputedHeads, DwKernel, FfnRank, MergeShare, Operators, PresetName, Rank, Settings, SourcePath
 from .options import preset as known_preset
 from .student import Plan, changes_more_than_counts
 
@@ -84,6 +85,7 @@ def fine_tune(
     bfloat16: Annotated[bool, typer.Option(help="Compute with 8 significant bits where that is faster.")] = True,
     device: Annotated[str, typer.Option(help="cpu, cuda, or cuda where there is one.")] = "auto",
     threads: Annotated[int, typer.Option(min=1, help="Of the training, and of the timed runs.")] = 2,
+    operators: Operators = DEFAULT,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing bundle.")] = False,
 ) -> None:
     """Teach a model its ladder by its own dense self, and write the bundle (needs the torch group)."""
@@ -130,16 +132,16 @@ def fine_tune(
     student = _model(config, state)
     if ffn_rank:
         student = branched(student, ffn_branches, seed=seed)
+    build_model(config, _state(student), operators)  # refuses what these operators cannot compute, before hours
     models = [model.to(place) for model in (student, _model(dense, opened.state))]
     rows = distill.fine_tune(*models, found, _classes(found, labels), ladder, out, recipe)
-    state = {name: value.cpu().numpy() for name, value in student.state_dict().items() if value.is_floating_point()}
-    state = merge_branches(state)
-    _report(config, state, opened.state, ladder, rows, out, threads)
+    state = _state(student)
+    _report(config, state, opened.state, ladder, rows, out, threads, operators)
     last = rows[-1]["rungs"]
     spec = dataclasses.replace(spec, rungs=tuple(dataclasses.replace(r, top1=last[r.name].get("top1")) for r in rungs))
     if rungs and "top1" in rows[0]["teacher"]:
         spec = dataclasses.replace(spec, accuracy_data=f"{held_out} held-out photographs of {photographs.stem}")
-    write_bundle(bundle, config, state, spec, overwrite)
+    write_bundle(bundle, config, state, spec, overwrite, operators)
     console.print(f"wrote {out}/curve.json, tradeoff.png, tradeoff.svg, weights.npz and the bundle {bundle}")
 
 
@@ -155,14 +157,27 @@ def _model(config: ViTConfig, state: dict[str, np.ndarray]):
     return model
 
 
+def _state(student) -> dict[str, np.ndarray]:
+    """The arrays of a bundle."""
+    state = {name: value.cpu().numpy() for name, value in student.state_dict().items() if value.is_floating_point()}
+    return merge_branches(state)
+
+
 def _report(
-    config: ViTConfig, state, dense_state, ladder: Sequence[Rung], rows: list[dict], out: Path, threads: int
+    config: ViTConfig,
+    state,
+    dense_state,
+    ladder: Sequence[Rung],
+    rows: list[dict],
+    out: Path,
+    threads: int,
+    operators: Flavour,
 ) -> None:
     """A table of the rungs, and their accuracy against their latency before and after."""
     from ..plots import draw_tradeoff
     from ..timing import DENSE, time_rungs
 
-    times = time_rungs(config, state, ladder, threads, dense_state=dense_state)
+    times = time_rungs(config, state, ladder, threads, dense_state=dense_state, operators=operators)
     metric = "top1" if "top1" in rows[0]["teacher"] else "agreement"
     before, after = ({name: rung[metric] for name, rung in row["rungs"].items()} for row in (rows[0], rows[-1]))
     table = Table("rung", "tokens kept", "multiply-adds", "run", "speed", f"{metric} before", f"{metric} after")

@@ -9,6 +9,7 @@ import typer
 
 from ..bundle import Rung
 from ..config import PRESETS, ViTConfig
+from ..model import Flavour
 
 __all__ = [
     "ComputedHeads",
@@ -16,6 +17,7 @@ __all__ = [
     "FfnRank",
     "MergeShare",
     "Method",
+    "Operators",
     "PresetName",
     "Rank",
     "Settings",
@@ -46,6 +48,10 @@ ComputedHeads = Annotated[
 ]
 DwKernel = Annotated[int, typer.Option(help="--hallucinate: edge of the convolution over maps: 0, 1 or 3.")]
 FfnRank = Annotated[int, typer.Option(min=0, help="Rank of the second MLP matrix as two factors (cFFN).")]
+Operators = Annotated[
+    Flavour,
+    typer.Option(help="Whole halves of blocks in one operator, attention and reductions alone, or stock ones."),
+]
 Rank = Annotated[str, typer.Option(help="prune_merge: tokens by importance, or by importance_distance.")]
 
 

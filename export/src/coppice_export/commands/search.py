@@ -64,7 +64,10 @@ def search(
             f"{curve}: the curve is of {measured}, asked for {method}; measure that, or search {measured}."
         )
     cost, whole = (board.latency_ms, board.dense_ms) if board else (model_macs, model_macs(dense, (), False))
-    unit = f"ms on {board.machine.board}, {board.machine.threads} threads" if board else "multiply-adds"
+    unit, as_measured = "multiply-adds", ""
+    if board:
+        unit = f"ms on {board.machine.board}, {board.machine.threads} threads, operators {board.operators}"
+        as_measured = f" --operators {board.operators}"
     asked = Search(dense, Reduction(0, method, merge_share=merge_share, rank=rank), cost, whole, _shares(costs), stages)
     chosen, others = _drawn(find_photographs(photographs), count, held_out, seed)
     model = divergence.reference_of(asked.reducing(asked.candidates), opened.state)
@@ -88,7 +91,7 @@ def search(
     drawing.draw_schedule(schedule, out)
     memory.unlink()
     console.print(_table(schedule))
-    console.print(f"wrote {out}; `coppice-export convert --schedule {out}` makes the bundle")
+    console.print(f"wrote {out}; `coppice-export convert --schedule {out}{as_measured}` makes the bundle")
 
 
 def _shares(text: str) -> tuple[float, ...]:
