@@ -32,11 +32,11 @@ size_t AttentionBlock::mixed_width(const Ort::ConstKernelInfo& info) const {
   return qkv_.columns() / parts * heads_;
 }
 
-AttentionBlock::AttentionBlock(const Ort::ConstKernelInfo& info)
-    : attention_(attention(info)), heads_(heads_attribute(info)), norm_(info, 1),
+AttentionBlock::AttentionBlock(const Ort::ConstKernelInfo& info, const std::string& norm)
+    : attention_(attention(info)), heads_(heads_attribute(info)), norm_(info, 1, norm),
       qkv_(info, {3, "qkv", 4, "qkv_bias", 5, "qkv_scale"}, norm_.width()), proj_(info, {6, "proj", 7, "proj_bias", 8, "proj_scale"}, mixed_width(info)) {
   if (proj_.columns() != norm_.width()) {
-    refuse("input proj_bias must have shape [" + std::to_string(norm_.width()) + "] to match norm_weight, found [" + std::to_string(proj_.columns()) + "].");
+    refuse("input proj_bias must have shape [" + std::to_string(norm_.width()) + "] to match " + norm + "_weight, found [" + std::to_string(proj_.columns()) + "].");
   }
   // What an attention has no use for is refused, not ignored.
   const auto refuse_unless = [&](bool used, size_t number, const char* name, const char* needs) {
@@ -52,37 +52,45 @@ AttentionBlock::AttentionBlock(const Ort::ConstKernelInfo& info)
   refuse_unless(hallucinated, 13, "dw", "hallucinated");
 }
 
-void AttentionBlock::compute(Ort::KernelContext& context) {
-  const LinearKernels& kernels = linear_kernels(kernels_in_use().isa);
-  const size_t width = norm_.width(), mixed_width = proj_.depth();
-  const Input x = block_input(context, width);
-  if (x.size(1) == 0) refuse("input x must have at least one token, found shape " + shape_text(x.shape) + ".");
+AttentionBlock::Call AttentionBlock::call(Ort::KernelContext& context) const {
+  Call call;
+  call.x = block_input(context, norm_);
+  if (call.x.size(1) == 0) refuse("input x must have at least one token, found shape " + shape_text(call.x.shape) + ".");
+  call.query_index = optional(context, 9, "query_index", "B,M");
+  call.positions = optional(context, 10, "positions", "B,N");
+  call.mix = optional(context, 12, "mix", "Hg,Hr");
+  call.dw = optional(context, 13, "dw", "Hg,k,k");
+  call.rows = call.x.size(1);
   Input projection;
-  projection.shape = {x.shape[0], x.shape[1], static_cast<int64_t>(qkv_.columns())};
-  const FloatOutput handed_on(context, 2, projection.shape);
-  const Linear qkv = qkv_.described(), proj = proj_.described();
-  const size_t tokens = x.size(0) * x.size(1);
-  Scratch projection_memory(allocator_, handed_on.data() ? 0 : tokens * qkv_.columns());
-  float* const qkv_rows = handed_on.data() ? handed_on.data() : projection_memory.take(tokens * qkv_.columns());
-  projection.data = qkv_rows;
-
-  // Everything is checked before anything is computed.
-  std::optional<Input> query_index = optional(context, 9, "query_index", "B,M"), positions = optional(context, 10, "positions", "B,N");
-  const std::optional<Input> mix = optional(context, 12, "mix", "Hg,Hr"), dw = optional(context, 13, "dw", "Hg,k,k");
-  std::optional<Projection> p;
-  std::optional<Input> size;
-  Hallucination maps{};
-  size_t rows = x.size(1);
+  projection.shape = {call.x.shape[0], call.x.shape[1], static_cast<int64_t>(qkv_.columns())};
   if (const auto* hallucinated = std::get_if<HallucinatedAttention>(&attention_)) {
-    maps = hallucinated->described(projection, mix, dw);
-  } else {
-    p.emplace(std::move(projection), heads_);
-    size = token_sizes(context, 11, *p);
-    rows = query_rows(query_index, *p);
-    if (const auto* linear = std::get_if<LinearAttention>(&attention_)) linear->check(*p, positions);
+    call.maps = hallucinated->described(projection, call.mix, call.dw);
+    return call;
   }
-  const FloatOutput out(context, 0, {x.shape[0], static_cast<int64_t>(rows), x.shape[2]}), scored(context, 1, {x.shape[0], x.shape[1]});
+  const Projection& p = call.projection.emplace(std::move(projection), heads_);
+  call.size = token_sizes(context, 11, p);
+  call.rows = query_rows(call.query_index, p);
+  if (const auto* linear = std::get_if<LinearAttention>(&attention_)) linear->check(p, call.positions);
+  return call;
+}
+
+void AttentionBlock::compute(Ort::KernelContext& context) {
+  Call call = this->call(context);
+  const std::vector<int64_t>& x = call.x.shape;
+  const FloatOutput out(context, 0, {x[0], static_cast<int64_t>(call.rows), x[2]}), scored(context, 1, {x[0], x[1]}),
+      handed_on(context, 2, {x[0], x[1], static_cast<int64_t>(qkv_.columns())});
+  run(context, call, out.data(), scored.data(), handed_on.data());
+}
+
+void AttentionBlock::run(Ort::KernelContext& context, Call& call, float* out, float* scores, float* projection) {
+  const LinearKernels& kernels = linear_kernels(kernels_in_use().isa);
+  const Input& x = call.x;
+  const std::optional<Input>& query_index = call.query_index;
+  const size_t width = norm_.width(), mixed_width = proj_.depth(), rows = call.rows, tokens = x.size(0) * x.size(1);
   if (x.size(0) == 0) return;
+  const Linear qkv = qkv_.described(), proj = proj_.described();
+  Scratch projection_memory(allocator_, projection ? 0 : tokens * qkv_.columns());
+  float* const qkv_rows = projection ? projection : projection_memory.take(tokens * qkv_.columns());
 
   const RowShares before(tokens), after(x.size(0) * rows);
   const size_t worker_floats = before.longest() * width + kernels.scratch(qkv, before.longest()), last_floats = kernels.scratch(proj, after.longest());
@@ -98,17 +106,21 @@ void AttentionBlock::compute(Ort::KernelContext& context) {
     kernels.linear(qkv, {{normed, width}, count, Activation::kNone, {}, {qkv_rows + begin * qkv_.columns(), qkv_.columns()}},
                    normed + before.longest() * width);
   });
-  if (auto* softmax = std::get_if<TokenAttention>(&attention_)) {
-    softmax->attend(context, *p, query_index, size, mixed, scored.data());
-  } else if (auto* linear = std::get_if<LinearAttention>(&attention_)) {
-    linear->attend(context, *p, query_index, positions, size, mixed);
+  if (auto* hallucinated = std::get_if<HallucinatedAttention>(&attention_)) {
+    call.maps.qkv = qkv_rows;
+    call.maps.y = mixed;
+    hallucinated->attend(context, call.maps, x.size(0));
   } else {
-    maps.y = mixed;
-    std::get<HallucinatedAttention>(attention_).attend(context, maps, x.size(0));
+    call.projection->qkv.data = qkv_rows;
+    if (auto* softmax = std::get_if<TokenAttention>(&attention_)) {
+      softmax->attend(context, *call.projection, query_index, call.size, mixed, scores);
+    } else {
+      std::get<LinearAttention>(attention_).attend(context, *call.projection, query_index, call.positions, call.size, mixed);
+    }
   }
   parallel(context, after.count, [&](size_t share, size_t worker) {
     const size_t begin = after.begin(share), count = after.begin(share + 1) - begin;
-    float* const y = out.data() + begin * width;
+    float* const y = out + begin * width;
     ConstRows residual{x.floats() + begin * width, width};
     if (query_index) {
       for (size_t r = 0; r < count; ++r) {

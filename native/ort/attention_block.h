@@ -19,8 +19,23 @@ class AttentionBlock {
                                      {"mix", kFloat, true},       {"dw", kFloat, true}};
   static constexpr Port kOutputs[] = {{"y", kFloat, false}, {"scores", kFloat, true}, {"projection", kFloat, true}};
 
-  explicit AttentionBlock(const Ort::ConstKernelInfo& info);
+  // `norm` is the name of the norm's inputs.
+  explicit AttentionBlock(const Ort::ConstKernelInfo& info, const std::string& norm = "norm");
   void compute(Ort::KernelContext& context);
+
+  // The inputs of a call, checked.
+  struct Call {
+    Input x;
+    std::optional<Input> query_index, positions, size, mix, dw;
+    std::optional<Projection> projection;  // of softmax and linear attention, without data before `run`
+    Hallucination maps{};                  // of hallucinated attention
+    size_t rows = 0;                       // of y, for each item
+  };
+  Call call(Ort::KernelContext& context) const;
+  // y[B, M, D], scores[B, N] unless null, and the packed projection, which null leaves in scratch.
+  void run(Ort::KernelContext& context, Call& call, float* y, float* scores, float* projection);
+  size_t projected() const { return qkv_.columns(); }
+  const NormLayer& norm() const { return norm_; }
 
  private:
   using Attention = std::variant<TokenAttention, LinearAttention, HallucinatedAttention>;

@@ -89,14 +89,15 @@ Linear LinearLayer::described() const {
           bias_.empty() ? nullptr : bias_.data()};
 }
 
-NormLayer::NormLayer(const Ort::ConstKernelInfo& info, size_t first)
-    : weight(ConstantInput(info, first, "norm_weight").vector(0)), bias(ConstantInput(info, first + 1, "norm_bias").vector(weight.size())),
+NormLayer::NormLayer(const Ort::ConstKernelInfo& info, size_t first, const std::string& name)
+    : name(name), weight(ConstantInput(info, first, (name + "_weight").c_str()).vector(0)),
+      bias(ConstantInput(info, first + 1, (name + "_bias").c_str()).vector(weight.size())),
       epsilon(float_attribute(info, "epsilon", 1e-6f)) {}
 
-Input block_input(Ort::KernelContext& context, size_t width) {
+Input block_input(Ort::KernelContext& context, const NormLayer& norm) {
   Input x = required(context, 0, "x", "B,N,D");
-  if (x.size(2) != width) {
-    refuse("input x must have shape [B,N," + std::to_string(width) + "] to match norm_weight, found " + shape_text(x.shape) + ".");
+  if (x.size(2) != norm.width()) {
+    refuse("input x must have shape [B,N," + std::to_string(norm.width()) + "] to match " + norm.name + "_weight, found " + shape_text(x.shape) + ".");
   }
   return x;
 }

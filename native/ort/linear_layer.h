@@ -59,17 +59,18 @@ class LinearLayer {
 };
 
 struct NormLayer {
+  std::string name;
   std::vector<float> weight, bias;
   float epsilon;
 
-  // Inputs `first` and `first` + 1.
-  NormLayer(const Ort::ConstKernelInfo& info, size_t first);
+  // Inputs `first` and `first` + 1, NAME_weight and NAME_bias.
+  NormLayer(const Ort::ConstKernelInfo& info, size_t first, const std::string& name);
   size_t width() const { return weight.size(); }
   LayerNorm described() const { return {weight.size(), weight.data(), bias.data(), epsilon}; }
 };
 
-// x[B,N,D] of a block whose norm has width D.
-Input block_input(Ort::KernelContext& context, size_t width);
+// Input 0 of a block that begins with this norm: x[B,N,D].
+Input block_input(Ort::KernelContext& context, const NormLayer& norm);
 
 // Rows in shares of equal length. Their number is a multiple of four, so that two and four threads get equal work, unless they would
 // be too short for the registers' tiles to pay.

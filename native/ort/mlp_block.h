@@ -13,8 +13,12 @@ class MlpBlock {
                                      scale_port("fc2_scale"),     weight_port("fc2_u", true),     scale_port("fc2_u_scale")};
   static constexpr Port kOutputs[] = {{"y", kFloat, false}};
 
-  explicit MlpBlock(const Ort::ConstKernelInfo& info);
+  // `first` is the number of the norm's first input, `norm` its name.
+  explicit MlpBlock(const Ort::ConstKernelInfo& info, size_t first = 1, const std::string& norm = "norm");
   void compute(Ort::KernelContext& context);
+  // y[rows, D] of x[rows, D]; y may be x.
+  void run(Ort::KernelContext& context, const float* x, size_t rows, float* y);
+  const NormLayer& norm() const { return norm_; }
 
  private:
   enum class Hidden { kGelu, kGeluTanh, kSwiglu };

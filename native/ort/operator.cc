@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace coppice {
 namespace {
@@ -155,15 +156,19 @@ FloatOutput::FloatOutput(Ort::KernelContext& context, size_t number, const std::
   if (value == nullptr) return;
   used_ = true;
   const Ort::TensorTypeAndShapeInfo info = value.GetTensorTypeAndShapeInfo();
-  void* const memory = memory_of(value, info.GetElementCount());
+  size_ = info.GetElementCount();
+  void* const memory = memory_of(value, size_);
   if (info.GetElementType() == kHalf) {
-    wide_.resize(info.GetElementCount());
+    wide_.resize(size_);
     data_ = wide_.data();
     half_ = static_cast<uint16_t*>(memory);
   } else {
     data_ = static_cast<float*>(memory);
   }
 }
+
+FloatOutput::FloatOutput(FloatOutput&& other) noexcept
+    : used_(other.used_), size_(other.size_), data_(other.data_), half_(std::exchange(other.half_, nullptr)), wide_(std::move(other.wide_)) {}
 
 FloatOutput::~FloatOutput() {
   if (half_ != nullptr) kernels_in_use().narrow(wide_.data(), wide_.size(), half_);

@@ -171,17 +171,20 @@ int64_t* integer_output(Ort::KernelContext& context, size_t number, const std::v
 class FloatOutput {
  public:
   FloatOutput(Ort::KernelContext& context, size_t number, const std::vector<int64_t>& shape);
+  FloatOutput(FloatOutput&& other) noexcept;
   ~FloatOutput();
-  FloatOutput(const FloatOutput&) = delete;
-  FloatOutput& operator=(const FloatOutput&) = delete;
+  FloatOutput& operator=(FloatOutput&&) = delete;
 
   // Whether the graph uses the output.
   bool used() const { return used_; }
   // Null where it does not, and where the tensor is empty.
   float* data() const { return data_; }
+  // Numbers in it.
+  size_t size() const { return size_; }
 
  private:
   bool used_ = false;
+  size_t size_ = 0;
   float* data_ = nullptr;
   uint16_t* half_ = nullptr;
   std::vector<float> wide_;

@@ -5,7 +5,6 @@
 #include "../kernels/prune_merge.h"
 #include "../kernels/top_k.h"
 #include "matching.h"
-#include "selection.h"
 
 namespace coppice {
 
@@ -17,12 +16,17 @@ PruneMergeTokens::PruneMergeTokens(const Ort::ConstKernelInfo& info) {
 }
 
 void PruneMergeTokens::compute(Ort::KernelContext& context) {
-  const MergeKernels& kernels = merge_kernels(kernels_in_use().isa);
   const Scored s(context, prefix_);
-  const size_t count = s.kept_patches(context);
+  const size_t count = s.kept_patches(context, 1);
   const std::optional<Input> size = optional(context, 3, "size", "B,N");
   if (size) expect_shape(*size, "size", s.scores.shape, "to match scores");
   if (s.x->size(2) == 0) refuse("input x must have at least one feature, found " + shape_text(s.x->shape) + ".");
+  select(context, s, count, size, {1, 0, 2});
+}
+
+FloatOutput PruneMergeTokens::select(Ort::KernelContext& context, const Scored& s, size_t count, const std::optional<Input>& size,
+                                     const SelectionOutputs& outputs) {
+  const MergeKernels& kernels = merge_kernels(kernels_in_use().isa);
   const size_t batch = s.batch, tokens = s.tokens, patches = s.patches(), width = s.x->size(2), gone = patches - count;
   const size_t merged = count > 0 ? merged_count(share_, gone) : 0, item = patches * width;
   const auto x_of = [&](size_t b) { return s.x->floats() + b * tokens * width; };
@@ -61,9 +65,9 @@ void PruneMergeTokens::compute(Ort::KernelContext& context) {
 
   const size_t rows = prefix_ + count;
   const int64_t row_axis = static_cast<int64_t>(rows);
-  int64_t* const index = integer_output(context, 0, {s.scores.shape[0], row_axis});
-  const FloatOutput averaged(context, 1, {s.scores.shape[0], row_axis, s.x->shape[2]});
-  const FloatOutput summed(context, 2, {s.scores.shape[0], row_axis});
+  int64_t* const index = integer_output(context, outputs.index, {s.scores.shape[0], row_axis});
+  FloatOutput averaged(context, outputs.y, {s.scores.shape[0], row_axis, s.x->shape[2]});
+  const FloatOutput summed(context, outputs.size, {s.scores.shape[0], row_axis});
   std::vector<uint32_t> first(batch * rows), next(batch * tokens);
   const auto plan = [&](size_t b) { return MergePlan{first.data() + b * rows, next.data() + b * tokens, nullptr}; };
   for (size_t b = 0; b < batch; ++b) {
@@ -73,13 +77,14 @@ void PruneMergeTokens::compute(Ort::KernelContext& context) {
     if (index) std::copy(first.begin() + static_cast<std::ptrdiff_t>(b * rows), first.begin() + static_cast<std::ptrdiff_t>((b + 1) * rows), index + b * rows);
     if (summed.data()) prune_merge_sizes(merge, size ? size->floats() + b * tokens : nullptr, summed.data() + b * rows);
   }
-  if (averaged.data() == nullptr) return;
+  if (averaged.data() == nullptr) return averaged;
   std::vector<float> members(batch * rows);
   const size_t tiles = (rows + kAverageTile - 1) / kAverageTile;
   parallel(context, batch * tiles, [&](size_t task, size_t) {
     const size_t b = task / tiles, begin = task % tiles * kAverageTile, end = std::min(begin + kAverageTile, rows);
     kernels.average_rows(plan(b), x_of(b), width, nullptr, begin, end, averaged.data() + b * rows * width, members.data() + b * rows);
   });
+  return averaged;
 }
 
 }  // namespace coppice

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "operator.h"
+#include "selection.h"
 
 namespace coppice {
 
@@ -13,6 +13,8 @@ class PruneMergeTokens {
 
   explicit PruneMergeTokens(const Ort::ConstKernelInfo& info);
   void compute(Ort::KernelContext& context);
+  // Keeps `count` patch tokens of s.x; gives output y.
+  FloatOutput select(Ort::KernelContext& context, const Scored& s, size_t count, const std::optional<Input>& size, const SelectionOutputs& outputs);
 
  private:
   size_t prefix_;

@@ -4,7 +4,6 @@
 
 #include "../kernels/sample.h"
 #include "../kernels/threshold.h"
-#include "selection.h"
 
 namespace coppice {
 namespace {
@@ -12,6 +11,8 @@ namespace {
 constexpr int64_t kMostTokens = 1 << 20;
 // Beyond it a float32 score could not tell two neighbouring points apart.
 constexpr int64_t kMostPoints = 1 << 24;
+
+constexpr SelectionOutputs kOutputNumbers{1, 0, kNoOutput, kNoOutput, 2};
 
 size_t prefix_attribute(const Ort::ConstKernelInfo& info) {
   return static_cast<size_t>(integer_attribute(info, "prefix_tokens", 1, 0, kMostTokens));
@@ -26,12 +27,19 @@ SampleTokens::SampleTokens(const Ort::ConstKernelInfo& info) : prefix_(prefix_at
 
 void SampleTokens::compute(Ort::KernelContext& context) {
   const Scored s(context, prefix_);
-  const int64_t points = integer_value(context, 1, "count");
+  select(context, s, points(context, 1, s), kOutputNumbers);
+}
+
+size_t SampleTokens::points(Ort::KernelContext& context, size_t number, const Scored& s) const {
+  const int64_t points = integer_value(context, number, "count");
   if (points < 0 || points > kMostPoints) {
     refuse("count must be 0.." + std::to_string(kMostPoints) + " sample points, found " + std::to_string(points) + ".");
   }
   expect_one_item(s.scores, "scores", pad_);
-  const auto count = static_cast<size_t>(points);
+  return static_cast<size_t>(points);
+}
+
+FloatOutput SampleTokens::select(Ort::KernelContext& context, const Scored& s, size_t count, const SelectionOutputs& outputs) const {
   RaggedSelection selection(s.batch, prefix_ + std::min(count, s.patches()));
   std::vector<uint32_t> order(ats_ ? s.patches() : 0);
   std::vector<double> sums(order.size());
@@ -39,7 +47,7 @@ void SampleTokens::compute(Ort::KernelContext& context) {
     selection.keep(b, sample_tokens(s.item(b), s.tokens, prefix_, count, ats_ ? SampleRule::kAts : SampleRule::kCdf, selection.index(b),
                                     order.data(), sums.data()));
   }
-  selection.write(context, s, pad_);
+  return selection.write(context, s, pad_, outputs);
 }
 
 ThresholdTokens::ThresholdTokens(const Ort::ConstKernelInfo& info) : prefix_(prefix_attribute(info)) {
@@ -57,7 +65,7 @@ void ThresholdTokens::compute(Ort::KernelContext& context) {
   for (size_t b = 0; b < s.batch; ++b) {
     selection.keep(b, threshold_tokens(s.item(b), s.tokens, prefix_, threshold, least_, selection.index(b), order.data()));
   }
-  selection.write(context, s, pad_);
+  selection.write(context, s, pad_, kOutputNumbers);
 }
 
 }  // namespace coppice

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "operator.h"
+#include "selection.h"
 
 namespace coppice {
 
@@ -13,6 +13,10 @@ class SampleTokens {
 
   explicit SampleTokens(const Ort::ConstKernelInfo& info);
   void compute(Ort::KernelContext& context);
+  // Input `number`, count: sample points for these scores.
+  size_t points(Ort::KernelContext& context, size_t number, const Scored& s) const;
+  // Keeps the tokens at so many points; gives output y.
+  FloatOutput select(Ort::KernelContext& context, const Scored& s, size_t points, const SelectionOutputs& outputs) const;
 
  private:
   size_t prefix_;

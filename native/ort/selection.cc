@@ -31,7 +31,9 @@ float float_value(Ort::KernelContext& context, size_t number, const char* name) 
 }
 
 Scored::Scored(Ort::KernelContext& context, size_t prefix)
-    : scores(required(context, 0, "scores", "B,N")), x(optional(context, 2, "x", "B,N,D")), prefix(prefix) {
+    : Scored(required(context, 0, "scores", "B,N"), optional(context, 2, "x", "B,N,D"), prefix) {}
+
+Scored::Scored(Input given, std::optional<Input> tokens_given, size_t prefix) : scores(std::move(given)), x(std::move(tokens_given)), prefix(prefix) {
   batch = scores.size(0);
   tokens = scores.size(1);
   if (prefix > tokens) {
@@ -43,8 +45,8 @@ Scored::Scored(Ort::KernelContext& context, size_t prefix)
   }
 }
 
-size_t Scored::kept_patches(Ort::KernelContext& context) const {
-  const int64_t count = integer_value(context, 1, "count");
+size_t Scored::kept_patches(Ort::KernelContext& context, size_t number) const {
+  const int64_t count = integer_value(context, number, "count");
   if (count < 0 || count > static_cast<int64_t>(patches())) {
     refuse("count must be 0.." + std::to_string(patches()) + " (tokens " + std::to_string(tokens) + " less prefix_tokens " + std::to_string(prefix) +
            "), found " + std::to_string(count) + ".");
@@ -58,16 +60,16 @@ void expect_one_item(const Input& input, const char* name, bool pad) {
          " batch items whose results differ in length; run one at a time, or set attribute pad=1.");
 }
 
-void RaggedSelection::write(Ort::KernelContext& context, const Scored& s, bool pad) const {
+FloatOutput RaggedSelection::write(Ort::KernelContext& context, const Scored& s, bool pad, const SelectionOutputs& outputs) const {
   const size_t rows = pad || s.batch == 0 ? most_ : kept_[0];
   const int64_t row_axis = static_cast<int64_t>(rows);
-  const FloatOutput gathered(context, 1, {s.scores.shape[0], row_axis, s.x ? s.x->shape[2] : 0});
+  FloatOutput gathered(context, outputs.y, {s.scores.shape[0], row_axis, s.x ? s.x->shape[2] : 0});
   float* const y = gathered.data();
   if (gathered.used() && !s.x) {
     refuse("output y needs input x of shape [" + std::to_string(s.batch) + "," + std::to_string(s.tokens) + ",D]; connect it or leave y out.");
   }
-  int64_t* const index = integer_output(context, 0, {s.scores.shape[0], row_axis});
-  int64_t* const count = integer_output(context, 2, {s.scores.shape[0]});
+  int64_t* const index = integer_output(context, outputs.index, {s.scores.shape[0], row_axis});
+  int64_t* const count = integer_output(context, outputs.kept_count, {s.scores.shape[0]});
   const size_t width = s.x ? s.x->size(2) : 0;
   for (size_t b = 0; b < s.batch; ++b) {
     const int64_t* kept = index_.data() + b * most_;
@@ -78,6 +80,7 @@ void RaggedSelection::write(Ort::KernelContext& context, const Scored& s, bool p
     gather_rows(s.x->floats() + b * s.tokens * width, width, kept, kept_[b], out);
     std::fill(out + kept_[b] * width, out + rows * width, 0.0f);
   }
+  return gathered;
 }
 
 }  // namespace coppice

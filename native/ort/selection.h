@@ -9,16 +9,25 @@ namespace coppice {
 int64_t integer_value(Ort::KernelContext& context, size_t number, const char* name);
 float float_value(Ort::KernelContext& context, size_t number, const char* name);
 
-// scores[B,N] in input 0 and x?[B,N,D] in input 2, refused unless they match each other and hold the prefix.
+constexpr size_t kNoOutput = SIZE_MAX;
+
+// The numbers of a selection's outputs in the operator that runs it; kNoOutput for those that it has not.
+struct SelectionOutputs {
+  size_t y = kNoOutput, index = kNoOutput, size = kNoOutput, group = kNoOutput, kept_count = kNoOutput;
+};
+
+// scores[B,N] and x?[B,N,D], refused unless they match each other and hold the prefix; their data may come later.
 struct Scored {
   Input scores;
   std::optional<Input> x;
   size_t batch, tokens, prefix;
 
+  // Inputs 0 and 2.
   Scored(Ort::KernelContext& context, size_t prefix);
+  Scored(Input scores, std::optional<Input> x, size_t prefix);
   size_t patches() const { return tokens - prefix; }
-  // Input 1, count: how many patch tokens stay, refused unless there are so many.
-  size_t kept_patches(Ort::KernelContext& context) const;
+  // Input `number`, count: how many patch tokens stay, refused unless there are so many.
+  size_t kept_patches(Ort::KernelContext& context, size_t number) const;
   const float* item(size_t b) const { return scores.floats() + b * tokens; }
 };
 
@@ -33,8 +42,8 @@ class RaggedSelection {
   // Room for the index of item b.
   int64_t* index(size_t b) { return index_.data() + b * most_; }
   void keep(size_t b, size_t rows) { kept_[b] = rows; }
-  // Writes the outputs index, y? and kept_count?; padded to `most` rows, or as long as the only item's.
-  void write(Ort::KernelContext& context, const Scored& scored, bool pad) const;
+  // Writes the outputs index, y? and kept_count?, padded to `most` rows, or as long as the only item's, and gives y.
+  FloatOutput write(Ort::KernelContext& context, const Scored& scored, bool pad, const SelectionOutputs& outputs) const;
 
  private:
   size_t most_;

@@ -122,11 +122,14 @@ TokenScores::TokenScores(const Ort::ConstKernelInfo& info) : heads_(heads_attrib
 }
 
 void TokenScores::compute(Ort::KernelContext& context) {
-  const Kernels& kernels = kernels_in_use();
   const Projection p(context, heads_);
   const std::optional<Input> size = token_sizes(context, 1, p);
   const FloatOutput scored(context, 0, {p.qkv.shape[0], p.qkv.shape[1]});
-  float* const scores = scored.data();
+  score(p, size, scored.data());
+}
+
+void TokenScores::score(const Projection& p, const std::optional<Input>& size, float* scores) {
+  const Kernels& kernels = kernels_in_use();
   Scratch scratch(allocator_, (p.heads + 2) * p.tokens);
   float* rows = scratch.take(p.heads * p.tokens);
   float* logs = scratch.take(p.tokens);

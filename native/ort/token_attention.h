@@ -35,6 +35,8 @@ class TokenScores {
 
   explicit TokenScores(const Ort::ConstKernelInfo& info);
   void compute(Ort::KernelContext& context);
+  // scores[B, N]
+  void score(const Projection& p, const std::optional<Input>& size, float* scores);
 
  private:
   enum class Renormalise { kNone, kPerHead, kTotal };

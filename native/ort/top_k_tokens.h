@@ -1,6 +1,6 @@
 #pragma once
 
-#include "operator.h"
+#include "selection.h"
 
 namespace coppice {
 
@@ -13,6 +13,8 @@ class TopKTokens {
 
   explicit TopKTokens(const Ort::ConstKernelInfo& info);
   void compute(Ort::KernelContext& context);
+  // Keeps `count` patch tokens; gives output y.
+  FloatOutput select(Ort::KernelContext& context, const Scored& s, size_t count, const std::optional<Input>& size, const SelectionOutputs& outputs) const;
 
  private:
   size_t prefix_;
