@@ -79,7 +79,9 @@ def test_graph_with_factorised_fc2_equals_pytorch(tiny, random_state, flavour):
 def test_fc2_is_two_matrices_only_where_that_is_cheaper(tiny, random_state):
     """At break-even and above the factors are multiplied out: one matrix of the plain shape is stored."""
     config = replace(tiny, fc2_rank=(1, 0, 14, 15, 24))
-    shapes = {i.name: tuple(i.dims) for i in build_model(config, random_state(config)).graph.initializer}
+    shapes = {
+        i.name: tuple(i.dims) for i in build_model(config, random_state(config), Flavour.SEPARATE).graph.initializer
+    }
     stored = {n: s for n, s in shapes.items() if ".fc2." in n and n.endswith(".weight")}
     whole, factors = (40, 24), lambda rank: ((40, rank), (rank, 24))
     expected = {f"blocks.{b}.fc2.weight": whole for b in (1, 3, 4)}
@@ -91,7 +93,7 @@ def test_fc2_is_two_matrices_only_where_that_is_cheaper(tiny, random_state):
 def test_hallucinated_blocks_use_our_operator(tiny, random_state):
     """One operator for each of the three blocks."""
     config = _compact(tiny, FORMS["mix"])
-    operators = used_operators(build_model(config, random_state(config)))
+    operators = used_operators(build_model(config, random_state(config), Flavour.SEPARATE))
     assert operators == {"HallucinatedAttention": 3, "TokenAttention": 2, "TopKTokens": 2}
 
 

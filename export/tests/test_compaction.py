@@ -47,7 +47,7 @@ def _golden(number: int) -> tuple[np.ndarray, tuple[int, ...], np.ndarray]:
 def test_fits_the_blocks_that_neither_reduce_nor_read_the_class_row_alone(call, plain, random_state):
     """Maps are made in blocks 0 and 2 of five, fc2 is factorised in all but the last; golden logits are those of the
     same fits called from Python."""
-    code, error = call(*CONVERT, *FIT, "--hallucinate", "2", "--ffn-rank", "6")
+    code, error = call(*CONVERT, *FIT, "--hallucinate", "2", "--ffn-rank", "6", "--operators", "separate")
     assert code == 0, error
     assert "maps made in blocks 0,2, fitted to 6 photographs" in error
     assert "fc2 of rank 6 in blocks 0,1,2,3, fitted likewise" in error

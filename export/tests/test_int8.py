@@ -7,14 +7,14 @@ import onnxruntime
 import pytest
 
 from coppice_export.check import ops_library
-from coppice_export.model import build_model
+from coppice_export.model import Flavour, build_model
 from coppice_export.quantize import Range, int8_dynamic, int8_static, matrix_layers
 
 
 @pytest.fixture(scope="module")
 def graphs(tiny, tiny_state):
     """The tiny model with int8 products, of either kind."""
-    model = build_model(tiny, tiny_state)
+    model = build_model(tiny, tiny_state, Flavour.SEPARATE)
     ranges = {node.input[0]: Range(-4, 4, 2 + (name != "head")) for name, node in matrix_layers(model).items()}
     return {"dynamic": int8_dynamic(model), "static": int8_static(model, ranges)}
 

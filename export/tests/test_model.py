@@ -111,18 +111,26 @@ def test_budget_beyond_the_incoming_tokens_is_refused_with_the_numbers(tiny, tin
         _run(tiny, tiny_state, sample_images(tiny, 1)[0], (8, 9))
 
 
-def test_graph_has_the_versions_of_the_contract(tiny, tiny_state):
-    """IR 10, opset 20, our domain and ONNX Runtime's own for the fused norm, and no other domain."""
-    model = build_model(tiny, tiny_state)
+@pytest.mark.parametrize(
+    ("flavour", "others"),
+    [
+        (Flavour.BLOCKS, {"dev.coppice": 1}),
+        (Flavour.SEPARATE, {"com.microsoft": 1, "dev.coppice": 1}),
+        (Flavour.STOCK, {"com.microsoft": 1}),
+    ],
+)
+def test_graph_has_the_versions_of_the_contract(tiny, tiny_state, flavour, others):
+    """IR 10, opset 20, our domain, ONNX Runtime's own for fused norms and attention, and no other domain."""
+    model = build_model(tiny, tiny_state, flavour)
     assert model.ir_version == 10
     versions = {entry.domain: entry.version for entry in model.opset_import}
-    assert versions == {"": 20, "com.microsoft": 1, "dev.coppice": 1}
+    assert versions == {"": 20} | others
 
 
 def test_gelu_is_one_node_before_and_after_optimisation(tiny, tiny_state, tmp_path):
     """One for each of five blocks and three layers of the stem: opset 18 would spell it Div, Erf, Add and Mul, which
     ONNX Runtime leaves in pieces for one of PyTorch's exporters."""
-    model, options = build_model(tiny, tiny_state), onnxruntime.SessionOptions()
+    model, options = build_model(tiny, tiny_state, Flavour.SEPARATE), onnxruntime.SessionOptions()
     options.register_custom_ops_library(str(ops_library()))
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
     onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
@@ -158,7 +166,7 @@ def test_graph_without_stages_has_no_budget(tiny, tiny_state):
 )
 def test_operators_of_a_preset_are_counted(random_state, config, operators):
     """Each block has one attention of ours, each stage one reduction."""
-    assert used_operators(build_model(config, random_state(config))) == operators
+    assert used_operators(build_model(config, random_state(config), Flavour.SEPARATE)) == operators
 
 
 @pytest.mark.parametrize("flavour", Flavour)

@@ -21,14 +21,14 @@ from coppice_export.bundle_files import read_bundle
 from coppice_export.check import ops_library, sample_images, session
 from coppice_export.config import Conv
 from coppice_export.float16 import float16_computed, float16_stored
-from coppice_export.model import build_model
+from coppice_export.model import Flavour, build_model
 from coppice_export.quantize import activation_ranges, int8_dynamic, int8_static, matrix_layers
 from coppice_export.sensitivity import LayerError, layer_errors, logits, relative_error, worst_layers
 
 
 @pytest.fixture(scope="module")
 def model(tiny, tiny_state):
-    return build_model(tiny, tiny_state)
+    return build_model(tiny, tiny_state, Flavour.SEPARATE)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_layer_with_an_outlier_costs_most(tiny, tiny_state, feeds):
     state = {name: array.copy() for name, array in tiny_state.items()}
     state["blocks.2.norm2.weight"][0] *= 1000
     state["blocks.2.fc1.weight"][:, 0] /= 1000
-    spoilt = build_model(tiny, state)
+    spoilt = build_model(tiny, state, Flavour.SEPARATE)
     errors = list(layer_errors(spoilt, int8_dynamic, list(matrix_layers(spoilt)), feeds[:4]))
     by_name = {e.layer: e for e in errors}
     assert worst_layers(errors, 1) == ["blocks.2.fc1"]
@@ -161,7 +161,7 @@ def test_patches_that_tile_are_bytes_and_only_their_weights_are_rounded(tiny, ra
     rounded = (np.rint(weight / step) * step * np.array(std)[:, None, None]).astype(np.float32)
     image = ((pixels / 255 - np.reshape(mean, (3, 1, 1))) / np.reshape(std, (3, 1, 1))).astype(np.float32)
     feeds = [{"image": image, "keep": np.array([9, 4])}]
-    plain = build_model(config, state)
+    plain = build_model(config, state, Flavour.SEPARATE)
     kept = list(matrix_layers(plain))
     made = int8_dynamic(plain, kept, preprocessing=preprocessing)
     assert [node.op_type for node in made.graph.node].count("Conv") == 0

@@ -289,7 +289,7 @@ def test_sizes_change_the_attention(tiny, random_state):
 def test_merging_uses_one_operator_a_stage(tiny, random_state, name, operator):
     """ToMe and DiffRate need one node of ours for each reduction and one for each attention."""
     config = _config(tiny, CASES[name])
-    operators = used_operators(build_model(config, random_state(config)))
+    operators = used_operators(build_model(config, random_state(config), Flavour.SEPARATE))
     assert operators == {operator: 3, "TokenAttention": 5}
 
 
@@ -360,14 +360,15 @@ def test_mixed_tokens_are_refused_before_a_cosine(tiny):
         _config(tiny, Case((Reduction(2, "patch_merger"),), [], attention=COSINE))
 
 
+@pytest.mark.parametrize("flavour", [Flavour.BLOCKS, Flavour.SEPARATE])
 @pytest.mark.parametrize("attention", [Attention(), COSINE], ids=["softmax", "linear"])
-def test_all_places_are_the_dense_model_bit_for_bit(tiny, random_state, attention):
+def test_all_places_are_the_dense_model_bit_for_bit(tiny, random_state, attention, flavour):
     """Naming every token in every block changes no bit of the logits."""
     every = tuple(Reduction(b, "static", places=tuple(range(17))) for b in range(4))
     config = _config(tiny, Case(every, [()], attention=attention))
     state, image = random_state(config), sample_images(config, 1)[0]
-    dense = session(build_model(replace(config, reductions=()), state).SerializeToString())
-    logits = _run(config, state, image, (), "separate")[0]
+    dense = session(build_model(replace(config, reductions=()), state, flavour).SerializeToString())
+    logits = _run(config, state, image, (), flavour)[0]
     assert logits.tobytes() == dense.run(["logits"], {"image": image})[0].tobytes()
 
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 
 from coppice_export.bundle import BundleSpec, Rung, write_bundle
 from coppice_export.config import Attention, Conv, Preprocessing, Reduction, ViTConfig
+from coppice_export.model import Flavour
 from coppice_export.signing import sign_bundle
 from coppice_export.weights import expected_shapes
 
@@ -38,7 +39,7 @@ def main(folder: Path) -> None:
     # Small, and positive as running variances must be.
     shapes = expected_shapes(CONFIG).items()
     state = {name: np.exp(rng.standard_normal(shape) / 4 - 1).astype(np.float32) for name, shape in shapes}
-    write_bundle(folder / "bundle", CONFIG, state, SPEC)
+    write_bundle(folder / "bundle", CONFIG, state, SPEC, flavour=Flavour.SEPARATE)
     key = generate_private_key(SECP256R1())
     pem = serialization.Encoding.PEM
     public = key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)

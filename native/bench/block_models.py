@@ -40,7 +40,7 @@ def _contests(dense: ViTConfig) -> Iterator[Contest]:
     state, image = random_state(dense), {"image": sample_images(dense, 1)[0]}
     stock = stock_graph(dense, state)
     rivals = {"stock": (stock, image), "stock int8": (quantised(stock), image)}
-    separate = build_model(dense, state).SerializeToString(), image
+    separate = build_model(dense, state, Flavour.SEPARATE).SerializeToString(), image
     blocks = build_model(dense, state, Flavour.BLOCKS)
     pruned = replace(dense, reductions=Reduction.at(3, 6, 9))
     keep = incoming_counts(pruned, KEEP)

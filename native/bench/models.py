@@ -13,7 +13,7 @@ import numpy as np
 from coppice_export.check import sample_images, session
 from coppice_export.config import MINI, VIT_TINY, Attention, Preprocessing, ViTConfig
 from coppice_export.cost import incoming_counts
-from coppice_export.model import build_model
+from coppice_export.model import Flavour, build_model
 from coppice_export.quantize import int8_dynamic
 from coppice_export.weights import expected_shapes, load_state
 from report import ROOT, Contest, run
@@ -68,7 +68,7 @@ def _contests(config: ViTConfig, state: State, ours: bytes, keeps: dict[str, tup
         rivals = {"stock": (stock, feeds), "stock, fused": (fused, feeds), "stock, fused, all tokens": today}
         shape = f"{size}x{size} tokens {' '.join(map(str, keep))}"
         found.append(Contest(f"{config.name} {name}", shape, (ours, feeds), rivals))
-    plain = build_model(dense, state).SerializeToString(), image
+    plain = build_model(dense, state, Flavour.SEPARATE).SerializeToString(), image
     rivals = {"stock": (stock_graph(dense, state), image), "stock, fused, all tokens": today}
     return [*found, Contest(f"{config.name} without reduction", f"{size}x{size}", plain, rivals)]
 
@@ -80,7 +80,9 @@ def _quantised(config: ViTConfig, state: State, name: str, keep: tuple[int, ...]
     rivals = {"stock int8": (quantised(stock_graph(config, state)), feeds)}
     rivals |= {"stock int8, all tokens": (quantised(dense), image), "stock, all tokens": (dense, image)}
     ours = (
-        int8_dynamic(build_model(config, state), [OUTLIER], preprocessing=config.preprocessing).SerializeToString(),
+        int8_dynamic(
+            build_model(config, state, Flavour.SEPARATE), [OUTLIER], preprocessing=config.preprocessing
+        ).SerializeToString(),
         feeds,
     )
     return Contest(f"{config.name} int8 {name}", f"224x224 tokens {' '.join(map(str, keep))}", ours, rivals)
@@ -97,7 +99,7 @@ def _high_resolution() -> Contest:
     rivals = {"stock, fused, softmax": (stock_graph(softmax, state, fused=True), image)}
     rivals["stock, softmax"] = stock_graph(softmax, state), image
     rivals["stock, fused, linear"] = stock_graph(linear, state, fused=True), image
-    ours = build_model(linear, state).SerializeToString(), image
+    ours = build_model(linear, state, Flavour.SEPARATE).SerializeToString(), image
     return Contest("vit-tiny 512 px, linear attention", f"512x512 tokens {softmax.tokens}", ours, rivals)
 
 
@@ -106,7 +108,7 @@ def main() -> None:
     logging.getLogger().setLevel(logging.ERROR)  # the quantiser asks for a pass that knows no custom operators
     state, origin = _vit_tiny()
     keeps = {f"keep {ratio}": incoming_counts(VIT_TINY, ratio) for ratio in (1.0, 0.7, 0.5)}
-    contests = _contests(VIT_TINY, state, build_model(VIT_TINY, state).SerializeToString(), keeps)
+    contests = _contests(VIT_TINY, state, build_model(VIT_TINY, state, Flavour.SEPARATE).SerializeToString(), keeps)
     contests.append(_quantised(VIT_TINY, state, "keep 0.7", keeps["keep 0.7"]))
     contests.append(_quantised(VIT_TINY, state, "half the multiply-adds", (89, 41, 19)))
     bundle = ROOT / "export" / "bundles" / MINI.name

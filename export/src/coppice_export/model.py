@@ -23,7 +23,7 @@ class Flavour(StrEnum):
     STOCK = "stock"
 
 
-DEFAULT = Flavour.SEPARATE
+DEFAULT = Flavour.BLOCKS
 
 
 def build_model(config: ViTConfig, state: dict[str, np.ndarray], flavour: Flavour = DEFAULT) -> onnx.ModelProto:
