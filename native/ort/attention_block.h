@@ -35,6 +35,9 @@ class AttentionBlock {
   // y[B, M, D], scores[B, N] unless null, and the packed projection, which null leaves in scratch.
   void run(Ort::KernelContext& context, Call& call, float* y, float* scores, float* projection);
   size_t projected() const { return qkv_.columns(); }
+  bool hallucinates() const { return std::holds_alternative<HallucinatedAttention>(attention_); }
+  // Whether the attention's form has scores.
+  bool gives_scores() const { return std::holds_alternative<TokenAttention>(attention_) && std::get<TokenAttention>(attention_).gives_scores(); }
   const NormLayer& norm() const { return norm_; }
 
  private:

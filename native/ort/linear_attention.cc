@@ -20,7 +20,7 @@ LinearAttention::LinearAttention(const Ort::ConstKernelInfo& info) : heads_(head
   reweight_ = static_cast<Reweight>(choice_attribute(info, "reweight", {"none", "cos1d", "cos2d"}));
   length_ = static_cast<size_t>(integer_attribute(info, "length", 0, 0, 1 << 24));
   grid_ = static_cast<size_t>(integer_attribute(info, "grid", 0, 0, 1 << 12));
-  prefix_ = static_cast<size_t>(integer_attribute(info, "prefix_tokens", 1, 0, 1 << 20));
+  prefix_ = prefix_attribute(info);
   if (reweight_ == Reweight::kCos2d && grid_ == 0) {
     refuse("attribute grid must be the patches along one edge (1..4096) for reweight=cos2d, found 0.");
   }

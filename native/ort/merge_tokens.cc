@@ -24,7 +24,7 @@ struct MergeTokens::Plans {
 };
 
 MergeTokens::MergeTokens(const Ort::ConstKernelInfo& info, const char* order) {
-  prefix_ = static_cast<size_t>(integer_attribute(info, "prefix_tokens", 1, 0, 1 << 20));
+  prefix_ = prefix_attribute(info);
   heads_ = static_cast<size_t>(integer_attribute(info, "num_heads", 0, 0, 4096));
   by_threshold_ = choice_attribute(info, "rule", {"bipartite", "threshold"}) == 1;
   raster_ = choice_attribute(info, order, {"tome", "raster"}) == 1;

@@ -99,6 +99,10 @@ size_t heads_attribute(const Ort::ConstKernelInfo& info) {
   return static_cast<size_t>(integer_attribute(info, "num_heads", 0, 1, 4096));
 }
 
+size_t prefix_attribute(const Ort::ConstKernelInfo& info) {
+  return static_cast<size_t>(integer_attribute(info, "prefix_tokens", 1, 0, 1 << 20));
+}
+
 Projection::Projection(Input given, size_t heads) : qkv(std::move(given)), heads(heads) {
   batch = qkv.size(0);
   tokens = qkv.size(1);

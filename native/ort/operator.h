@@ -79,6 +79,7 @@ int64_t integer_attribute(const Ort::ConstKernelInfo& info, const char* name, in
 float float_attribute(const Ort::ConstKernelInfo& info, const char* name, float fallback);
 size_t choice_attribute(const Ort::ConstKernelInfo& info, const char* name, std::initializer_list<const char*> allowed);
 size_t heads_attribute(const Ort::ConstKernelInfo& info);
+size_t prefix_attribute(const Ort::ConstKernelInfo& info);
 
 // The packed projection qkv[B, N, 3 * heads * dim], refused unless the head count divides it.
 struct Projection {

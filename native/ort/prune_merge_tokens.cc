@@ -9,7 +9,7 @@
 namespace coppice {
 
 PruneMergeTokens::PruneMergeTokens(const Ort::ConstKernelInfo& info) {
-  prefix_ = static_cast<size_t>(integer_attribute(info, "prefix_tokens", 1, 0, 1 << 20));
+  prefix_ = prefix_attribute(info);
   share_ = float_attribute(info, "merge_share", 0.5f);
   if (!(share_ >= 0 && share_ <= 1)) refuse("attribute merge_share must be 0..1, found " + std::to_string(share_) + ".");
   by_distance_ = choice_attribute(info, "rank", {"importance", "importance_distance"}) == 1;

@@ -1,5 +1,6 @@
 // The entry point ONNX Runtime calls: registerCustomOpLibrary in Java, register_custom_ops_library in Python.
 #include "attention_block.h"
+#include "encoder_block.h"
 #include "hallucinated_attention.h"
 #include "image_to_tensor.h"
 #include "linear_attention.h"
@@ -26,6 +27,7 @@ const Ort::CustomOpDomain& domain() {
   static const Ort::CustomOpDomain made = [] {
     Ort::CustomOpDomain d("dev.coppice");
     add<coppice::AttentionBlock>(d);
+    add<coppice::EncoderBlock>(d);
     add<coppice::HallucinatedAttention>(d);
     // Pictures are bytes: nothing in the inputs could tell a graph of halves apart.
     static const coppice::Operator<coppice::ImageToTensor, coppice::kFloat> image_to_tensor;

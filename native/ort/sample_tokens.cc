@@ -14,10 +14,6 @@ constexpr int64_t kMostPoints = 1 << 24;
 
 constexpr SelectionOutputs kOutputNumbers{1, 0, kNoOutput, kNoOutput, 2};
 
-size_t prefix_attribute(const Ort::ConstKernelInfo& info) {
-  return static_cast<size_t>(integer_attribute(info, "prefix_tokens", 1, 0, kMostTokens));
-}
-
 }  // namespace
 
 SampleTokens::SampleTokens(const Ort::ConstKernelInfo& info) : prefix_(prefix_attribute(info)) {

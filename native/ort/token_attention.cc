@@ -115,7 +115,7 @@ void TokenAttention::attend(Ort::KernelContext& context, const Projection& p, co
 }
 
 TokenScores::TokenScores(const Ort::ConstKernelInfo& info) : heads_(heads_attribute(info)) {
-  prefix_ = static_cast<size_t>(integer_attribute(info, "prefix_tokens", 1, 0, 1 << 20));
+  prefix_ = prefix_attribute(info);
   by_column_ = choice_attribute(info, "source", {"cls_row", "cls_col"}) == 1;
   value_norm_ = integer_attribute(info, "value_norm", 0, 0, 1) == 1;
   renormalise_ = static_cast<Renormalise>(choice_attribute(info, "renormalise", {"none", "per_head", "total"}));

@@ -16,6 +16,7 @@ class TokenAttention {
   // y[B, M, D] of M query rows, and scores[B, N] unless null.
   void attend(Ort::KernelContext& context, const Projection& p, const std::optional<Input>& query_index, const std::optional<Input>& size, float* y,
               float* scores);
+  bool gives_scores() const { return score_ != Score::kNone; }
 
  private:
   enum class Score { kNone, kClass, kClassByValue, kReceived };

@@ -5,7 +5,7 @@
 namespace coppice {
 
 TopKTokens::TopKTokens(const Ort::ConstKernelInfo& info) {
-  prefix_ = static_cast<size_t>(integer_attribute(info, "prefix_tokens", 1, 0, 1 << 20));
+  prefix_ = prefix_attribute(info);
   fuse_ = integer_attribute(info, "fuse_pruned", 0, 0, 1) == 1;
   mean_ = integer_attribute(info, "normalize_fused", 1, 0, 1) == 1;
 }

@@ -58,6 +58,18 @@ std::vector<Argument> block_inputs(const BlockProblem& p, const char* first, con
   return inputs;
 }
 
+std::vector<Argument> encoder_inputs(std::vector<Argument> attention, std::vector<Argument> mlp, const Argument& count, const Argument& threshold) {
+  attention.resize(14);
+  mlp.resize(11);
+  for (size_t i = 1; i < mlp.size(); ++i) {
+    if (mlp[i].name.rfind("norm_", 0) == 0) mlp[i].name.replace(0, 4, "norm2");
+    attention.push_back(std::move(mlp[i]));
+  }
+  attention.push_back(count);
+  attention.push_back(threshold);
+  return attention;
+}
+
 std::vector<float> first_layer(const BlockProblem& p, Activation activation) {
   LinearProblem layer = p.first;
   layer.activation = activation;

@@ -20,6 +20,8 @@ struct BlockProblem {
 BlockProblem random_block(size_t batch, size_t tokens, size_t width, size_t inner, size_t depth, WeightType first, WeightType last, unsigned seed);
 // The node's inputs up to the last layer's scale.
 std::vector<Argument> block_inputs(const BlockProblem& problem, const char* first, const char* last, ONNXTensorElementDataType type = kFloat);
+// The inputs of EncoderBlock: those of AttentionBlock, those of MlpBlock behind x, under names of their own, and the selection's.
+std::vector<Argument> encoder_inputs(std::vector<Argument> attention, std::vector<Argument> mlp, const Argument& count = {}, const Argument& threshold = {});
 
 // layer(norm(x)) of rows, and layer(x) + residual, through the kernels in use.
 std::vector<float> first_layer(const BlockProblem& problem, Activation activation);

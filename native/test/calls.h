@@ -29,6 +29,14 @@ inline BlockProblem small_block(int64_t tokens, size_t inner, size_t depth) {
   return random_block(1, static_cast<size_t>(tokens), 16, inner, depth, WeightType::kInt8, WeightType::kHalf, 1);
 }
 
+// Both halves of such a block, with tokens' sizes and a selection's count.
+inline std::vector<Argument> small_encoder(int64_t tokens, ONNXTensorElementDataType type, const Argument& size, const Argument& count) {
+  std::vector<Argument> attention = block_inputs(small_block(tokens, 48, 16), "qkv", "proj", type);
+  attention.resize(12);
+  attention[11] = size;
+  return encoder_inputs(attention, block_inputs(small_block(tokens, 40, 40), "fc1", "fc2", type), count);
+}
+
 // Every operator on `tokens` tokens of two heads of eight features; outputs in the same type.
 inline std::vector<Call> calls(int64_t tokens, ONNXTensorElementDataType type) {
   const std::string suffix = type == kHalf ? "_half" : "";
@@ -104,6 +112,27 @@ inline std::vector<Call> calls(int64_t tokens, ONNXTensorElementDataType type) {
           return inputs;
         }(),
         {{"y", type}}}},
+      {"EncoderBlock_sample" + suffix,
+       {"EncoderBlock",
+        {heads, text("attention", "linear"), text("select", "sample"), text("renormalise", "per_head"), {"pad", int64_t{1}}},
+        small_encoder(tokens, type, {}, integers("count", {}, {tokens / 2})),
+        {{"y", type}, {"", type}, {"", type}, {"index", kInt64}, {"", type}, {"", kInt64}, {"kept_count", kInt64}}}},
+      {"EncoderBlock" + suffix, {"EncoderBlock", {heads}, small_encoder(tokens, type, {}, {}), {{"y", type}, {"", type}, {"projection", type}}}},
+      {"EncoderBlock_top_k" + suffix,
+       {"EncoderBlock",
+        {heads, text("score", "cls"), text("select", "top_k"), {"fuse_pruned", int64_t{1}}},
+        small_encoder(tokens, type, size, integers("count", {}, {tokens / 2})),
+        {{"y", type}, {"scores", type}, {"", type}, {"index", kInt64}, {"kept_size", type}}}},
+      {"EncoderBlock_merge" + suffix,
+       {"EncoderBlock",
+        {heads, text("select", "merge")},
+        small_encoder(tokens, type, size, integers("count", {}, {tokens / 3})),
+        {{"y", type}, {"", type}, {"", type}, {"", kInt64}, {"kept_size", type}, {"group", kInt64}}}},
+      {"EncoderBlock_prune_merge" + suffix,
+       {"EncoderBlock",
+        {heads, text("score", "cls"), text("select", "prune_merge")},
+        small_encoder(tokens, type, size, integers("count", {}, {tokens / 2})),
+        {{"y", type}, {"", type}, {"", type}, {"index", kInt64}}}},
       {"HallucinatedAttention" + suffix,
        {"HallucinatedAttention",
         {{"num_heads", int64_t{4}}, {"dw_kernel", int64_t{3}}, text("renorm", "row_sum")},

@@ -50,6 +50,21 @@ Node block(const std::string& op, const Argument& changed, std::vector<Attribute
   return node;
 }
 
+// A good encoder block with one input replaced or added.
+Node encoder(const Argument& changed, std::vector<Attribute> attributes = {}, std::vector<Result> outputs = {{"y"}}) {
+  const BlockProblem attention = random_block(1, 5, 8, 24, 8, WeightType::kInt8, WeightType::kFloat, 1), mlp = random_block(1, 5, 8, 12, 12, WeightType::kInt8, WeightType::kFloat, 2);
+  attributes.push_back(kTwoHeads);
+  Node node{"EncoderBlock", std::move(attributes), encoder_inputs(block_inputs(attention, "qkv", "proj"), block_inputs(mlp, "fc1", "fc2")), std::move(outputs)};
+  const std::vector<std::pair<std::string, size_t>> optional{{"query_index", 9}, {"size", 11}, {"count", 24}, {"threshold", 25}};
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    if (!changed.name.empty() && node.inputs[i].name == changed.name) node.inputs[i] = changed;
+  }
+  for (const auto& [name, number] : optional) {
+    if (name == changed.name) node.inputs[number] = changed;
+  }
+  return node;
+}
+
 // Int8 panels that hold a value where the format wants none.
 Argument spoilt_panels(size_t at, char value) {
   Argument panels = block("MlpBlock", {}).inputs[3];
@@ -141,6 +156,65 @@ std::vector<Refused> refused() {
        "AttentionBlock: output scores needs attribute attention=softmax, found linear; connect TokenScores to output projection, or leave the output out.", kAtCreation},
       {"block_mix", block("AttentionBlock", constant(tensor("mix", {1, 1}))),
        "AttentionBlock: input mix needs attribute attention=hallucinated; set it or leave the input out.", kAtCreation},
+      {"encoder_x", encoder(tensor("x", {1, 5, 9})), "EncoderBlock: input x must have shape [B,N,8] to match norm1_weight, found [1,5,9]."},
+      {"encoder_norm", encoder(constant(tensor("norm2_weight", {9}))), "EncoderBlock: input norm2_bias must have shape [9], found [8].", kAtCreation},
+      {"encoder_first_norm", encoder(constant(tensor("norm_bias", {9}))), "EncoderBlock: input norm1_bias must have shape [8], found [9].", kAtCreation},
+      {"encoder_fc2", encoder(constant(tensor("fc2_bias", {16}))), "EncoderBlock: input fc2_bias must have shape [8] to match norm2_weight, found [16].",
+       kAtCreation},
+      {"encoder_halves",
+       [] {
+         const BlockProblem attention = random_block(1, 5, 8, 24, 8, WeightType::kFloat, WeightType::kFloat, 1),
+                            mlp = random_block(1, 5, 9, 12, 12, WeightType::kFloat, WeightType::kFloat, 2);
+         return Node{"EncoderBlock", {kTwoHeads}, encoder_inputs(block_inputs(attention, "qkv", "proj"), block_inputs(mlp, "fc1", "fc2")), {{"y"}}};
+       }(),
+       "EncoderBlock: input norm2_weight must have shape [8] to match norm1_weight, found [9].", kAtCreation},
+      {"encoder_select", encoder({}, {text("select", "threshold")}),
+       "EncoderBlock: attribute select must be one of none, top_k, sample, merge, prune_merge, found threshold.", kAtCreation},
+      {"encoder_count_of_none", encoder(count),
+       "EncoderBlock: input count needs attribute select=top_k, sample, merge or prune_merge, found none; set it or leave it out.", kAtCreation},
+      {"encoder_threshold", encoder(tensor("threshold", {}), {text("select", "top_k")}),
+       "EncoderBlock: input threshold needs attribute select=merge, found top_k; set it or leave it out.", kAtCreation},
+      {"encoder_query", encoder(integers("query_index", {1, 1}, {0}), {text("select", "merge")}),
+       "EncoderBlock: input query_index needs attribute select=none, found merge; set it or leave it out.", kAtCreation},
+      {"encoder_index", encoder(count, {text("select", "merge")}, {{"y"}, {""}, {""}, {"index", kInt64}}),
+       "EncoderBlock: output index needs attribute select=top_k, sample or prune_merge, found merge; set it or leave it out.", kAtCreation},
+      {"encoder_size", encoder(count, {text("select", "sample")}, {{"y"}, {""}, {""}, {"", kInt64}, {"kept_size"}}),
+       "EncoderBlock: output kept_size needs attribute select=top_k, merge or prune_merge, found sample; set it or leave it out.", kAtCreation},
+      {"encoder_size_of_top_k", encoder(count, {text("select", "top_k")}, {{"y"}, {""}, {""}, {"", kInt64}, {"kept_size"}}),
+       "EncoderBlock: output kept_size of select=top_k needs input size; connect it or leave the output out.", kAtCreation},
+      {"encoder_group", encoder(count, {text("select", "prune_merge")}, {{"y"}, {""}, {""}, {"", kInt64}, {""}, {"group", kInt64}}),
+       "EncoderBlock: output group needs attribute select=merge, found prune_merge; set it or leave it out.", kAtCreation},
+      {"encoder_kept_count", encoder({}, {}, {{"y"}, {""}, {""}, {"", kInt64}, {""}, {"", kInt64}, {"kept_count", kInt64}}),
+       "EncoderBlock: output kept_count needs attribute select=sample or merge, found none; set it or leave it out.", kAtCreation},
+      {"encoder_without_count", encoder({}, {text("select", "prune_merge")}),
+       "EncoderBlock: input count is missing; connect how many tokens select=prune_merge keeps.", kAtCreation},
+      {"encoder_hallucinated",
+       [&] {
+         const BlockProblem attention = random_block(1, 5, 8, 16, 8, WeightType::kFloat, WeightType::kFloat, 1),
+                            mlp = random_block(1, 5, 8, 12, 12, WeightType::kFloat, WeightType::kFloat, 2);
+         std::vector<Argument> inputs = block_inputs(attention, "qkv", "proj");
+         inputs.resize(13);
+         inputs[12] = constant(tensor("mix", {1, 1}));
+         return Node{"EncoderBlock",
+                     {kTwoHeads, text("attention", "hallucinated"), text("select", "top_k")},
+                     encoder_inputs(inputs, block_inputs(mlp, "fc1", "fc2"), count),
+                     {{"y"}}};
+       }(),
+       "EncoderBlock: attribute select=top_k needs attention=softmax or linear, found hallucinated, which ranks no tokens; use select=none.", kAtCreation},
+      {"encoder_scores", encoder({}, {text("attention", "linear")}, {{"y"}, {"scores"}}),
+       "EncoderBlock: output scores needs attribute attention=softmax, found linear; connect TokenScores to output projection, or leave the output out.", kAtCreation},
+      {"encoder_count", encoder(integers("count", {}, {5}), {text("select", "top_k")}),
+       "EncoderBlock: count must be 0..4 (tokens 5 less prefix_tokens 1), found 5."},
+      {"encoder_points", encoder(integers("count", {}, {-1}), {text("select", "sample")}), "EncoderBlock: count must be 0..16777216 sample points, found -1."},
+      {"encoder_merges", encoder(integers("count", {}, {-1}), {text("select", "merge")}), "EncoderBlock: count must be 0 or more tokens to merge, found -1."},
+      {"encoder_merge_without_count", encoder({}, {text("select", "merge")}),
+       "EncoderBlock: input count is missing; connect the number of tokens to merge, or set attribute rule=threshold."},
+      {"encoder_merge_without_threshold", encoder({}, {text("select", "merge"), text("rule", "threshold")}),
+       "EncoderBlock: input threshold is missing; connect the similarity above which rule=threshold merges."},
+      {"encoder_prefix", encoder(count, {text("select", "top_k"), {"prefix_tokens", int64_t{6}}}), "EncoderBlock: scores [1,5] has fewer tokens than prefix_tokens=6."},
+      {"encoder_sizes", encoder(tensor("size", {1, 4})), "EncoderBlock: input size must have shape [1,5] to match qkv, found [1,4]."},
+      {"encoder_merge_order", encoder(count, {text("select", "merge"), text("merge_order", "linear")}),
+       "EncoderBlock: attribute merge_order must be one of tome, raster, found linear.", kAtCreation},
       {"block_query", block("AttentionBlock", integers("query_index", {1, 1}, {5})), "AttentionBlock: input query_index must name tokens 0..4, found 5."},
   };
 }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import numpy as np
 
 from .golden_case import Case, in_half
-from .operators import attention_block, mlp_block
+from .operators import attention_block, encoder_block, mlp_block
 from .operators.blocks import SLOTS
 from .operators.panels import linear, packed, quantised
 
@@ -18,6 +18,8 @@ __all__ = ["block_cases"]
 _TERMS = 128
 # Of a step, for numbers of up to 127 steps.
 _MARGIN = _TERMS * 2**-24 * 127
+# Far more than roundings do to a token, which choices have to bear.
+_NEAR = 1e-3
 Arrays = dict[str, np.ndarray]
 Precisions = str | dict[str, str]
 
@@ -61,6 +63,31 @@ def block_cases() -> list[Case]:
                    dw_kernel=3),
         _attention("one", "a single token", "int8", tokens=1, score="cls"),
         in_half(_attention("half", "with scores", score="cls", half=True)),
+        _encoder("plain", "nothing selected, float32 weights"),
+        _encoder("queries", "three query rows, int8 weights, the projection handed on", "int8", ["projection"],
+                 query_index=rows),
+        _encoder("cosine", "linear attention by position, sizes, a gated hidden layer", mixed, size=size,
+                 activation="swiglu", **cos),
+        _encoder("top-k", "the best by the class token's attention", "int8", ["index"], select="top_k", score="cls",
+                 count=4),
+        _encoder("fused", "one more row for the pruned, sizes, batch of 2", mixed, ["index", "kept_size"], batch=2,
+                 select="top_k", score="cls_value_norm", fuse_pruned=1, count=3, size=np.tile(size, (2, 1))),
+        _encoder("token-scores", "linear attention, the best by their attention to the class token", "float16",
+                 ["index"], attention="linear", select="top_k", source="cls_col", count=5),
+        _encoder("sample", "tokens at even steps, as e-attention", "int8", ["index", "kept_count"], attention="linear",
+                 select="sample", renormalise="per_head", count=5),
+        _encoder("ats", "tokens at even steps of sorted scores, padded, as ATS", outputs=["index", "kept_count"],
+                 batch=2, select="sample", rule="ats", value_norm=1, renormalise="total", pad=1, count=4),
+        _encoder("merge", "the most similar keys merged, sizes, int8", "int8", ["kept_size", "group"], select="merge",
+                 count=3, size=size),
+        _encoder("merge-threshold", "keys merged above a similarity, in raster order", mixed,
+                 ["kept_size", "group", "kept_count"], select="merge", rule="threshold", merge_order="raster",
+                 threshold=0.1),
+        _encoder("prune-merge", "pruned and merged by importance and distance", "int8", ["index", "kept_size"],
+                 select="prune_merge", score="cls", rank="importance_distance", merge_share=0.75, count=3),
+        _encoder("one", "a single token, nothing of which may go", "int8", ["index"], tokens=1, select="top_k",
+                 score="cls", count=0),
+        in_half(_encoder("half", "merged", outputs=["kept_size", "group"], select="merge", count=2, half=True)),
     ]  # fmt: skip
 
 
@@ -110,9 +137,11 @@ def _case(
     operator: str, name: str, description: str, attributes: dict, inputs: Arrays, constants: Arrays, outputs: Arrays
 ) -> Case:
     given = {slot: array for slot, array in inputs.items() if array is not None}
-    expected = {slot: array.astype(np.float32) for slot, array in outputs.items()}
-    # Two layers of numbers as large as the outputs.
-    tolerance = 2 * _TERMS * 2**-24 * max(1.0, *(float(np.abs(array).max()) for array in expected.values()))
+    expected = {k: v if v.dtype == np.int64 else v.astype(np.float32) for k, v in outputs.items()}
+    # Two layers a half of numbers as large as the outputs.
+    layers = 4 if operator == "EncoderBlock" else 2
+    largest = max(1.0, *(float(np.abs(array).max()) for array in expected.values() if array.dtype == np.float32))
+    tolerance = layers * _TERMS * 2**-24 * largest
     return Case(operator, name, description, attributes, given, expected, tolerance, SLOTS[operator], constants)
 
 
@@ -159,3 +188,38 @@ def _attention(
         return _case("AttentionBlock", name, description, attributes, inputs, constants, outputs)
 
     return _steady(build)
+
+
+def _encoder(
+    name: str, description: str, precisions: Precisions = "float32", outputs: Sequence[str] = (), batch=1, tokens=9,
+    heads=2, dim=8, hidden=24, half=False, query_index=None, positions=None, size=None, count=None, threshold=None,
+    **options,
+) -> Case:  # fmt: skip
+    width, attributes = heads * dim, {"num_heads": heads} | options
+    columns = 2 * hidden if options.get("activation") == "swiglu" else hidden
+    halves = {"qkv": (3 * width, width), "proj": (width, width)}, {"fc1": (columns, width), "fc2": (width, hidden)}
+
+    def build(rng: np.random.Generator) -> Case:
+        constants = encoder_block.joined(*(_arrays(rng, width, shapes, precisions, half) for shapes in halves))
+        inputs = {"x": _rounded(rng.standard_normal((batch, tokens, width)), half)}
+        inputs |= {"query_index": query_index, "positions": positions, "size": size}
+        inputs["count"] = None if count is None else np.array(count, np.int64)
+        inputs["threshold"] = None if threshold is None else np.array(threshold, np.float32)
+        given = {slot: array for slot, array in (inputs | constants).items() if array is not None}
+        found = encoder_block.reference(given, linear=_layer, **attributes)
+        _require_decided(rng, given, attributes, found)
+        return _case(
+            "EncoderBlock", name, description, attributes, inputs, constants, {k: found[k] for k in ("y", *outputs)}
+        )
+
+    return _steady(build)
+
+
+def _require_decided(rng: np.random.Generator, given: Arrays, attributes: dict, found: Arrays) -> None:
+    """Refuses tokens of which rounding could decide which stay: others near them would be chosen alike."""
+    chosen = found.keys() & {"index", "group", "kept_count"}
+    for _ in range(8):
+        near = given | {"x": given["x"] + _NEAR * rng.standard_normal(given["x"].shape)}
+        again = encoder_block.reference(near, **attributes)
+        if not all(np.array_equal(again[slot], found[slot]) for slot in chosen):
+            raise _NearBorderError

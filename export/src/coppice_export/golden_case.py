@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from .graph import DOMAIN, Graph
-from .operators import attention_block
+from .operators import attention_block, encoder_block
 
 __all__ = ["Case", "in_half", "write_case"]
 
 # Every output in order, of the operators that have optional ones in the middle.
 _OUTPUTS = {
     "AttentionBlock": attention_block.OUTPUTS,
+    "EncoderBlock": encoder_block.OUTPUTS,
     "TopKTokens": ("index", "y", "kept_size"),
     "SampleTokens": ("index", "y", "kept_count"),
     "ThresholdTokens": ("index", "y", "kept_count"),

@@ -12,7 +12,7 @@ from . import hallucinated_attention, linear_attention, token_attention
 from .mlp_block import layer_norm
 from .panels import linear
 
-__all__ = ["OUTPUTS", "SLOTS", "ours", "reference"]
+__all__ = ["OUTPUTS", "SLOTS", "attributes", "ours", "reference"]
 
 SLOTS = (
     *("x", "norm_weight", "norm_bias", "qkv", "qkv_bias", "qkv_scale", "proj", "proj_bias", "proj_scale"),
@@ -71,6 +71,15 @@ def ours(
     projection: bool = False,
 ) -> tuple[str, str, str]:
     """inputs: names of values by slot. The names of y, of scores and of the projection, "" unless asked for."""
+    slots, asked = (inputs.get(slot, "") for slot in SLOTS), (True, bool(score), projection)
+    outputs = [f"{name}.{output}" if wanted else "" for output, wanted in zip(OUTPUTS, asked)]
+    form = attributes(heads, epsilon, attention, length, score)
+    graph.op("AttentionBlock", *slots, outputs=outputs, domain=DOMAIN, **form)
+    return tuple(outputs)
+
+
+def attributes(heads: int, epsilon: float, attention: Attention, length: int, score: str = "") -> dict:
+    """The node's attributes, but for defaults."""
     attributes = {"num_heads": heads, "epsilon": epsilon, "attention": attention.kind}
     if attention.kind == "linear":
         attributes |= linear_attention.attributes(attention, length)
@@ -78,7 +87,4 @@ def ours(
         attributes |= {name: getattr(attention, name) for name in ("dw_kernel", "stage", "renorm", "eps")}
     elif score:
         attributes["score"] = score
-    slots, asked = (inputs.get(slot, "") for slot in SLOTS), (True, bool(score), projection)
-    outputs = [f"{name}.{output}" if wanted else "" for output, wanted in zip(OUTPUTS, asked)]
-    graph.op("AttentionBlock", *slots, outputs=outputs, domain=DOMAIN, **attributes)
-    return tuple(outputs)
+    return attributes

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..graph import DOMAIN, Graph
 
-__all__ = ["RANKS", "decisions", "merged_count", "ours", "reference", "stock", "torch_face"]
+__all__ = ["RANKS", "attributes", "decisions", "merged_count", "ours", "reference", "stock", "torch_face"]
 
 RANKS = ("importance", "importance_distance")
 
@@ -120,8 +120,12 @@ def ours(
     graph: Graph, scores: str, count: str, x: str, size: str, prefix: int, merge_share: float, rank: str
 ) -> tuple[str, str, str]:
     """The names of index, y and its sizes."""
-    attributes = {"prefix_tokens": prefix, "merge_share": float(merge_share), "rank": rank}
-    return tuple(graph.op("PruneMergeTokens", scores, count, x, size, outputs=3, domain=DOMAIN, **attributes))
+    form = attributes(prefix, merge_share, rank)
+    return tuple(graph.op("PruneMergeTokens", scores, count, x, size, outputs=3, domain=DOMAIN, **form))
+
+
+def attributes(prefix: int, merge_share: float, rank: str) -> dict[str, int | float | str]:
+    return {"prefix_tokens": prefix, "merge_share": float(merge_share), "rank": rank}
 
 
 def stock(

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..graph import DOMAIN, Graph
 
-__all__ = ["ours", "reference", "stock", "torch_face"]
+__all__ = ["attributes", "ours", "reference", "stock", "torch_face"]
 
 
 def reference(
@@ -67,12 +67,14 @@ def ours(
     graph: Graph, scores: str, count: str, x: str, prefix: int, fuse: str = "none", size: str = ""
 ) -> tuple[str, str, str]:
     """The names of index, y and the kept sizes (empty without sizes)."""
-    attributes = {"prefix_tokens": prefix, "fuse_pruned": int(fuse != "none")}
-    if fuse == "sum":
-        attributes["normalize_fused"] = 0
     outputs = 3 if size else 2
-    names = graph.op("TopKTokens", scores, count, x, size, outputs=outputs, domain=DOMAIN, **attributes)
+    names = graph.op("TopKTokens", scores, count, x, size, outputs=outputs, domain=DOMAIN, **attributes(prefix, fuse))
     return (*names, "")[:3]
+
+
+def attributes(prefix: int, fuse: str) -> dict[str, int]:
+    form = {"prefix_tokens": prefix, "fuse_pruned": int(fuse != "none")}
+    return form | {"normalize_fused": 0} if fuse == "sum" else form
 
 
 def stock(

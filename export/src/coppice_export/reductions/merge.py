@@ -9,7 +9,7 @@ from ..graph import Graph
 from ..operators import merge_tokens
 from .tokens import Tokens, graph_sizes
 
-__all__ = ["graph_face", "keys", "standing", "torch_face"]
+__all__ = ["graph_face", "in_block", "keys", "merges", "standing", "torch_face"]
 
 
 def keys(config: ViTConfig, qkv):
@@ -27,13 +27,23 @@ def torch_face(reduction: Reduction, config: ViTConfig, tokens: Tokens, qkv, sco
     return x, index, size
 
 
+def in_block(reduction: Reduction, config: ViTConfig) -> dict[str, int]:
+    """The attributes of the selection inside `EncoderBlock`."""
+    return {"prefix_tokens": config.prefix_tokens}
+
+
+def merges(graph: Graph, config: ViTConfig, x: str, count: str) -> tuple[str, str]:
+    """How many tokens x has, and how many merge so that `count` patch tokens are left."""
+    rows = graph.op("Shape", x, start=1, end=2)
+    return rows, graph.op("Sub", graph.op("Sub", rows, graph.integers(config.prefix_tokens)), count)
+
+
 def graph_face(
     graph: Graph, reduction: Reduction, config: ViTConfig, ours: bool, tokens: Tokens, qkv: str, scores: str, count: str
 ) -> tuple[str, str, str]:
     """The names of x, index and size. count: shape [1]."""
     prefix, width = config.prefix_tokens, config.width
-    rows = graph.op("Shape", tokens.x, start=1, end=2)
-    merged = graph.op("Sub", graph.op("Sub", rows, graph.integers(prefix)), count)
+    rows, merged = merges(graph, config, tokens.x, count)
     if ours:
         x, size, group = merge_tokens.ours(graph, tokens.x, qkv, merged, tokens.size, prefix, num_heads=config.heads)
         return x, standing(graph, config, group, rows, size), size

@@ -11,7 +11,7 @@ from ..graph import Graph
 from ..operators import prune_merge_tokens
 from .tokens import Tokens, graph_sizes
 
-__all__ = ["graph_face", "torch_face"]
+__all__ = ["graph_face", "in_block", "torch_face"]
 
 
 def _options(reduction: Reduction, config: ViTConfig) -> dict[str, int | float | str]:
@@ -23,6 +23,11 @@ def torch_face(reduction: Reduction, config: ViTConfig, tokens: Tokens, qkv, sco
     options = _options(reduction, config)
     index, x, size = prune_merge_tokens.torch_face(scores, count, tokens.x, tokens.size, **options)
     return x, index, size
+
+
+def in_block(reduction: Reduction, config: ViTConfig) -> dict[str, int | float | str]:
+    """The attributes of the selection inside `EncoderBlock`."""
+    return prune_merge_tokens.attributes(**_options(reduction, config))
 
 
 def graph_face(

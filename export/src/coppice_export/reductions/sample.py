@@ -10,12 +10,17 @@ from ..graph import Graph
 from ..operators import sample_tokens, token_scores
 from .tokens import Tokens
 
-__all__ = ["graph_face", "torch_face"]
+__all__ = ["graph_face", "in_block", "torch_face"]
 
 
 def _form(reduction: Reduction) -> dict:
     """Each head's row sums to 1 over the patches, or the sum is over all that heads and values give."""
-    return {"value_norm": reduction.value_norm, "renormalise": "total" if reduction.value_norm else "per_head"}
+    return {"value_norm": int(reduction.value_norm), "renormalise": "total" if reduction.value_norm else "per_head"}
+
+
+def in_block(reduction: Reduction, config: ViTConfig) -> dict[str, int | str]:
+    """The attributes of the scores and of the selection inside `EncoderBlock`."""
+    return _form(reduction) | {"prefix_tokens": config.prefix_tokens, "rule": reduction.rule}
 
 
 def torch_face(reduction: Reduction, config: ViTConfig, tokens: Tokens, qkv, size, count: int):
@@ -31,9 +36,7 @@ def graph_face(
     """The names of the rows of x that are kept, and of index. count: shape [1]."""
     prefix, heads = config.prefix_tokens, config.heads
     if ours:
-        form = _form(reduction)
-        form["value_norm"] = int(form["value_norm"])
-        scores = token_scores.ours(graph, qkv, heads, size, prefix_tokens=prefix, **form)
+        scores = token_scores.ours(graph, qkv, heads, size, prefix_tokens=prefix, **_form(reduction))
         index, x = sample_tokens.ours(graph, scores, count, tokens.x, prefix, rule=reduction.rule)
         return x, index
     if reduction.rule != "cdf":

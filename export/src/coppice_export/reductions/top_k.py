@@ -7,7 +7,7 @@ from ..graph import Graph
 from ..operators import top_k_tokens
 from .tokens import Tokens
 
-__all__ = ["graph_face", "torch_face"]
+__all__ = ["graph_face", "in_block", "torch_face"]
 
 
 def torch_face(reduction: Reduction, config: ViTConfig, tokens: Tokens, qkv, scores, count: int):
@@ -21,6 +21,11 @@ def torch_face(reduction: Reduction, config: ViTConfig, tokens: Tokens, qkv, sco
     if x.shape[1] > index.shape[1]:
         size = torch.cat([size, tokens.size.sum(1, keepdim=True) - size.sum(1, keepdim=True)], 1)
     return x, index, size
+
+
+def in_block(reduction: Reduction, config: ViTConfig) -> dict[str, int]:
+    """The attributes of the selection inside `EncoderBlock`."""
+    return top_k_tokens.attributes(config.prefix_tokens, reduction.fuse)
 
 
 def graph_face(

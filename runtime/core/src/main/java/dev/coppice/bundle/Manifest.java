@@ -33,8 +33,9 @@ record Manifest(
   static final String NAME = "[a-z0-9][a-z0-9._-]{0,63}";
   static final int OPERATOR_VERSION = 1;
   static final Version RUNTIME = new Version(0, 1, 0, "");
-  private static final List<String> OPERATORS = List.of("AttentionBlock", "HallucinatedAttention", "ImageToTensor", "LinearAttention",
-      "MergeTokens", "MlpBlock", "PatchMerger", "PruneMergeTokens", "SampleTokens", "ThresholdTokens", "TokenAttention", "TokenScores", "TopKTokens");
+  private static final List<String> OPERATORS = List.of("AttentionBlock", "EncoderBlock", "HallucinatedAttention", "ImageToTensor",
+      "LinearAttention", "MergeTokens", "MlpBlock", "PatchMerger", "PruneMergeTokens", "SampleTokens", "ThresholdTokens", "TokenAttention",
+      "TokenScores", "TopKTokens");
   private static final List<String> PRECISIONS = List.of("float16", "float16-compute", "float32", "int8-dynamic", "int8-static");
   private static final int MOST_TOKENS = 1 << 20;
   private static final long MOST_FILE_BYTES = 1L << 30;

@@ -32,10 +32,10 @@ final class ManifestTest {
     "'version':1,'used' | 'version':2,'used' | bundle.operator | Bundle 'imagenette-mini' needs operator AttentionBlock version 2,"
         + " this library has version 1; install a newer Coppice, or export for version 1.",
     "'SampleTokens' | 'TopPTokens' | bundle.operator | Bundle 'imagenette-mini' needs operator dev.coppice.TopPTokens,"
-        + " this library has AttentionBlock, HallucinatedAttention, ImageToTensor, LinearAttention, "
+        + " this library has AttentionBlock, EncoderBlock, HallucinatedAttention, ImageToTensor, LinearAttention, "
         + "MergeTokens, MlpBlock, PatchMerger, PruneMergeTokens, SampleTokens, ThresholdTokens, TokenAttention, TokenScores, TopKTokens; install a newer Coppice.",
     "'dev.coppice' | 'com.example' | bundle.operator | Bundle 'imagenette-mini' needs operator com.example.AttentionBlock,"
-        + " this library has AttentionBlock, HallucinatedAttention, ImageToTensor, LinearAttention, "
+        + " this library has AttentionBlock, EncoderBlock, HallucinatedAttention, ImageToTensor, LinearAttention, "
         + "MergeTokens, MlpBlock, PatchMerger, PruneMergeTokens, SampleTokens, ThresholdTokens, TokenAttention, TokenScores, TopKTokens; install a newer Coppice.",
   })
   void shouldRefuseWhatThisReleaseDoesNotKnow(String passage, String other, String code, String sentence) throws IOException {

@@ -35,8 +35,8 @@ final class OperatorGoldenTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"AttentionBlock", "HallucinatedAttention", "ImageToTensor", "LinearAttention", "MergeTokens", "MlpBlock", "PatchMerger",
-      "PruneMergeTokens", "SampleTokens", "ThresholdTokens", "TokenAttention", "TokenScores", "TopKTokens"})
+  @ValueSource(strings = {"AttentionBlock", "EncoderBlock", "HallucinatedAttention", "ImageToTensor", "LinearAttention", "MergeTokens", "MlpBlock",
+      "PatchMerger", "PruneMergeTokens", "SampleTokens", "ThresholdTokens", "TokenAttention", "TokenScores", "TopKTokens"})
   void shouldFindCasesOfEveryOperator(String operator) throws IOException {
     try (Stream<Path> folders = Files.list(ROOT.resolve(operator))) {
       assertThat(folders.filter(f -> Files.exists(f.resolve("model.onnx"))).count()).isGreaterThanOrEqualTo(6);
