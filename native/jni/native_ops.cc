@@ -1,5 +1,5 @@
-// Natives of dev.coppice.ops.NativeOps: what the library is, which instruction set it uses, and memory outside of the Java
-// heap. No tensors pass here.
+// Natives of dev.coppice.ops.NativeOps: what the library is, which instruction set it uses, hashes, and memory outside of the
+// Java heap. No tensors pass here.
 #include <gnu/libc-version.h>
 #include <jni.h>
 #include <malloc.h>
@@ -12,11 +12,12 @@
 #include <exception>
 
 #include "../kernels/isa.h"
+#include "../kernels/sha256.h"
 
 namespace {
 
 // Raised whenever a native's signature changes; the Java side refuses another number.
-constexpr jint kAbi = 2;
+constexpr jint kAbi = 3;
 
 jint abi(JNIEnv*, jclass) { return kAbi; }
 
@@ -90,6 +91,28 @@ void forget(JNIEnv* env, jclass, jobject buffer) {
 
 void trim(JNIEnv*, jclass) { malloc_trim(0); }
 
+// False, and no hash, where the processor has no instructions for it. Of an array, or of a direct buffer where that is null.
+jboolean sha256(JNIEnv* env, jclass, jobject buffer, jbyteArray array, jint from, jint count, jbyteArray digest) {
+  if (!coppice::sha256_runs()) return JNI_FALSE;
+  coppice::Sha256State state;
+  uint8_t piece[256 * coppice::kSha256Block];  // an array is copied: pinned, it could make a collection wait
+  const uint8_t* const bytes = array == nullptr ? static_cast<const uint8_t*>(env->GetDirectBufferAddress(buffer)) + from : piece;
+  const jint most = array == nullptr ? count : static_cast<jint>(sizeof(piece));
+  jint done = 0;
+  size_t blocks = 0;
+  do {
+    const jint now = count - done < most ? count - done : most;
+    if (array != nullptr) env->GetByteArrayRegion(array, from + done, now, reinterpret_cast<jbyte*>(piece));
+    blocks = static_cast<size_t>(now) / coppice::kSha256Block;
+    coppice::sha256_blocks(&state, bytes, blocks);
+    done += now;
+  } while (done < count);
+  uint8_t hash[coppice::kSha256Bytes];
+  coppice::sha256_finish(state, bytes + blocks * coppice::kSha256Block, static_cast<uint64_t>(count), hash);
+  env->SetByteArrayRegion(digest, 0, sizeof(hash), reinterpret_cast<const jbyte*>(hash));
+  return JNI_TRUE;
+}
+
 template <class Function>
 void* pointer(Function* function) {
   return reinterpret_cast<void*>(function);
@@ -106,9 +129,11 @@ extern "C" JNIEXPORT jint JNICALL JNI_OnLoad(JavaVM* vm, void*) {
   const jclass native_ops = env->FindClass("dev/coppice/ops/NativeOps");
   if (native_ops == nullptr) return JNI_ERR;
   char abi_name[] = "abi", isa_name[] = "isa", isas_name[] = "isas", glibc_name[] = "glibc";
-  char allocate_name[] = "allocate", release_name[] = "release", forget_name[] = "forget", trim_name[] = "trim";
+  char allocate_name[] = "allocate", release_name[] = "release", forget_name[] = "forget", trim_name[] = "trim",
+       sha256_name[] = "sha256";
   char to_int[] = "()I", to_string[] = "()Ljava/lang/String;", to_strings[] = "()[Ljava/lang/String;";
-  char to_buffer[] = "(J)Ljava/nio/ByteBuffer;", of_buffer[] = "(Ljava/nio/ByteBuffer;)V", of_nothing[] = "()V";
+  char to_buffer[] = "(J)Ljava/nio/ByteBuffer;", of_buffer[] = "(Ljava/nio/ByteBuffer;)V", of_nothing[] = "()V",
+       to_hash[] = "(Ljava/nio/ByteBuffer;[BII[B)Z";
   const JNINativeMethod methods[] = {{abi_name, to_int, pointer(abi)},
                                      {isa_name, to_string, pointer(isa)},
                                      {isas_name, to_strings, pointer(isas)},
@@ -116,6 +141,7 @@ extern "C" JNIEXPORT jint JNICALL JNI_OnLoad(JavaVM* vm, void*) {
                                      {allocate_name, to_buffer, pointer(allocate)},
                                      {release_name, of_buffer, pointer(release)},
                                      {forget_name, of_buffer, pointer(forget)},
-                                     {trim_name, of_nothing, pointer(trim)}};
+                                     {trim_name, of_nothing, pointer(trim)},
+                                     {sha256_name, to_hash, pointer(sha256)}};
   return env->RegisterNatives(native_ops, methods, sizeof(methods) / sizeof(methods[0])) == JNI_OK ? JNI_VERSION_1_8 : JNI_ERR;
 }

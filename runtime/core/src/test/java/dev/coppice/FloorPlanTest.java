@@ -35,7 +35,7 @@ final class FloorPlanTest {
     "api, org.jspecify",
     "tensor,",
     "image, api javax.imageio",
-    "bundle, tensor api com.fasterxml.jackson.core org.slf4j",
+    "bundle, ops tensor api com.fasterxml.jackson.core org.slf4j",
     "follow, api org.slf4j",
     "device, api",
     "latency, device api com.fasterxml.jackson.core com.sun.management org.jspecify",

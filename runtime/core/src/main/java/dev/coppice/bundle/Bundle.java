@@ -6,6 +6,7 @@ import dev.coppice.api.Keep;
 import dev.coppice.api.Preprocessing;
 import dev.coppice.api.Rung;
 import dev.coppice.api.Trust;
+import dev.coppice.ops.Sha256;
 import dev.coppice.tensor.Graph;
 import dev.coppice.tensor.ModelSpec;
 import java.nio.ByteBuffer;
@@ -75,7 +76,7 @@ public record Bundle(BundleInfo info, ModelSpec model, Graph graph, Rest rest) {
     }
     BundleInfo info = new BundleInfo(manifest.name(), manifest.version().toString(), manifest.operators(), manifest.precision(), labels, preprocessing, manifest.grid(),
         manifest.model().prefixTokens(), manifest.model().kept().size(), manifest.reducingBlocks(), manifest.ladder(), manifest.defaultRung(), manifest.accuracyData(), sizes,
-        BundleFiles.sha256(files.document()), files.graph().sha256());
+        Sha256.of(files.document()), files.graph().sha256());
     return new Bundle(info, manifest.model(), files.graph(), rest);
   }
 

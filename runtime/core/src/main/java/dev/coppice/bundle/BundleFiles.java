@@ -2,12 +2,10 @@ package dev.coppice.bundle;
 
 import dev.coppice.api.BundleException;
 import dev.coppice.api.Trust;
+import dev.coppice.ops.Sha256;
 import dev.coppice.tensor.Graph;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -101,7 +99,7 @@ final class BundleFiles {
 
   private void requireSame(String name, Manifest.FileEntry entry, ByteBuffer bytes) {
     int count = bytes.remaining();
-    String found = sha256(bytes);
+    String found = Sha256.of(bytes);
     if (count != entry.bytes() || !found.equals(entry.sha256())) {
       throw new BundleException("changed", place(name) + ": expected " + entry.bytes() + " bytes with SHA-256 " + entry.sha256()
           + ", found " + count + " bytes with " + found + "; copy the bundle again.");
@@ -145,7 +143,7 @@ final class BundleFiles {
   private void requireSigned(Trust trust) {
     byte[] found = signature.orElseThrow(() -> new BundleException("unsigned", place(SIGNATURE)
         + ": expected a signature by a pinned key, found no such file; sign the bundle, or allow unsigned ones."));
-    Map<String, String> here = new TreeMap<>(Map.of(MANIFEST, sha256(document)));
+    Map<String, String> here = new TreeMap<>(Map.of(MANIFEST, Sha256.of(document)));
     manifest.files().forEach((name, entry) -> here.put(name, entry.sha256()));
     Map<String, String> signed = Signature.parse(place(SIGNATURE).toString(), found).files(trust.keys());
     if (!signed.equals(here)) {
@@ -154,20 +152,6 @@ final class BundleFiles {
       differing.removeIf(name -> here.containsKey(name) && here.get(name).equals(signed.get(name)));
       throw new BundleException("signature", place(differing.iterator().next())
           + ": expected the file that was signed, found another or none; sign the bundle again, or copy it again.");
-    }
-  }
-
-  static String sha256(byte[] bytes) {
-    return sha256(ByteBuffer.wrap(bytes));
-  }
-
-  private static String sha256(ByteBuffer bytes) {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      digest.update(bytes);
-      return HexFormat.of().formatHex(digest.digest());
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
     }
   }
 }

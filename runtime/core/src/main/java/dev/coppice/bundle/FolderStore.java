@@ -8,6 +8,7 @@ import dev.coppice.api.NativeException;
 import dev.coppice.api.Trust;
 import dev.coppice.api.Version;
 import dev.coppice.bundle.BundleHome.Link;
+import dev.coppice.ops.Sha256;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
@@ -58,7 +59,7 @@ public final class FolderStore implements BundleStore {
       if (!asked.contains(InstallOption.ALLOW_OLDER)) {
         requireNoOlder(manifest.version(), home, files.place(BundleFiles.MANIFEST));
       }
-      Path version = home.versionsFolder().resolve(manifest.version() + "-" + BundleFiles.sha256(files.document()).substring(0, 12));
+      Path version = home.versionsFolder().resolve(manifest.version() + "-" + Sha256.of(files.document()).substring(0, 12));
       disk.delete(home.unfinished());
       if (!Files.isDirectory(version, LinkOption.NOFOLLOW_LINKS)) {
         add(files, home.unfinished(), version);

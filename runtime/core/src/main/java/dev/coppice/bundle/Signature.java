@@ -1,6 +1,7 @@
 package dev.coppice.bundle;
 
 import dev.coppice.api.BundleException;
+import dev.coppice.ops.Sha256;
 import java.io.ByteArrayOutputStream;
 import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
@@ -118,14 +119,14 @@ record Signature(String file, String hint, byte[] payload, byte[] value) {
       }
       digests.writeBytes(HexFormat.of().parseHex(digest));
     }
-    require(file, "subject: digest", BundleFiles.sha256(digests.toByteArray()), subjects.get(0).object("digest").text("sha256"));
+    require(file, "subject: digest", Sha256.of(digests.toByteArray()), subjects.get(0).object("digest").text("sha256"));
     return files;
   }
 
   /** How signers name a key: the SHA-256 of its PEM. */
   static String hint(ECPublicKey key) {
     String body = Base64.getMimeEncoder(64, new byte[] {'\n'}).encodeToString(key.getEncoded());
-    return BundleFiles.sha256(("-----BEGIN PUBLIC KEY-----\n" + body + "\n-----END PUBLIC KEY-----\n").getBytes(StandardCharsets.US_ASCII));
+    return Sha256.of(("-----BEGIN PUBLIC KEY-----\n" + body + "\n-----END PUBLIC KEY-----\n").getBytes(StandardCharsets.US_ASCII));
   }
 
   private static byte[] base64(String file, String key, String text) {

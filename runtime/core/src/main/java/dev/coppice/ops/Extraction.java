@@ -37,8 +37,8 @@ final class Extraction {
         return target;
       }
       byte[] library = resource(resource, platform);
-      if (!PrivateFolder.sha256(library).equals(expected)) {
-        throw new NativeException("changed", "The operator library in the jar has SHA-256 " + PrivateFolder.sha256(library) + ", expected " + expected + "; get the jar again.");
+      if (!Sha256.of(library).equals(expected)) {
+        throw new NativeException("changed", "The operator library in the jar has SHA-256 " + Sha256.of(library) + ", expected " + expected + "; get the jar again.");
       }
       return unpack(library, target);
     } catch (IOException e) {
@@ -80,7 +80,7 @@ final class Extraction {
     if (packed.isPresent()) {
       return packed.get().isIn(file);
     }
-    return Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS) && PrivateFolder.sha256(Files.readAllBytes(file)).equals(expected);
+    return Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS) && Sha256.of(Files.readAllBytes(file)).equals(expected);
   }
 
   private static Path unpack(byte[] library, Path target) throws IOException {

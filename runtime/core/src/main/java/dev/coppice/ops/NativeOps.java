@@ -6,7 +6,7 @@ import java.nio.ByteBuffer;
 final class NativeOps {
 
   /** Raised with every change of a native's signature. */
-  static final int ABI = 2;
+  static final int ABI = 3;
 
   private NativeOps() {}
 
@@ -31,4 +31,7 @@ final class NativeOps {
 
   /** Gives the system what C's allocator keeps of freed memory. */
   static native void trim();
+
+  /** The SHA-256 of {@code count} bytes of the array, or of the direct buffer where that is null; false where the processor has no instructions for it. */
+  static native boolean sha256(ByteBuffer direct, byte[] array, int from, int count, byte[] digest);
 }

@@ -38,6 +38,11 @@ public record OperatorLibrary(Path file, String isa, List<String> isas, String g
     return loaded;
   }
 
+  /** Whether it is loaded; waits where it is on its way. */
+  static synchronized boolean isLoaded() {
+    return loaded != null;
+  }
+
   private static OperatorLibrary loadFirst() {
     Platform platform = Platform.of(System.getProperty("os.name"), System.getProperty("os.arch"), musl());
     Path file = Optional.ofNullable(System.getProperty(PATH_PROPERTY)).map(OperatorLibrary::given).orElseGet(() -> Extraction.fromJar(platform, Extraction.folder()));
@@ -74,7 +79,7 @@ public record OperatorLibrary(Path file, String isa, List<String> isas, String g
   /** Hash of the file as it is now, in hexadecimal digits. */
   public String sha256() {
     try {
-      return PrivateFolder.sha256(Files.readAllBytes(file));
+      return Sha256.of(Files.readAllBytes(file));
     } catch (IOException e) {
       throw new NativeException("changed", file + " has been loaded and can no longer be read (" + e.getMessage() + "); start the program again.", e);
     }

@@ -1,6 +1,5 @@
 package dev.coppice.ort;
 
-import dev.coppice.ops.PrivateFolder;
 import org.slf4j.LoggerFactory;
 
 /**
@@ -20,7 +19,6 @@ public final class LibraryStart {
 
   private static void load() {
     try {
-      PrivateFolder.sha256(new byte[0]); // the first hash of a JVM looks for its provider, for as long as it takes to get the manifest read
       OrtEngine.environment();
     } catch (RuntimeException | LinkageError told) {
       // It is thrown again where the libraries are asked for.

@@ -1,6 +1,7 @@
 package dev.coppice.ort;
 
 import dev.coppice.ops.PrivateFolder;
+import dev.coppice.ops.Sha256;
 import java.io.IOException;
 import java.nio.MappedByteBuffer;
 import java.nio.channels.FileChannel;
@@ -37,7 +38,7 @@ final class ModelCache {
   /** The place of this model in this folder; empty if it cannot be written to. */
   static Optional<ModelCache> at(Path folder, String name, Dependencies dependencies) {
     try {
-      String hash = PrivateFolder.sha256(String.join("\n", dependencies.list()).getBytes(StandardCharsets.UTF_8));
+      String hash = Sha256.of(String.join("\n", dependencies.list()).getBytes(StandardCharsets.UTF_8));
       return Optional.of(new ModelCache(PrivateFolder.at(folder, "name another folder for optimised models"), name + "-" + hash));
     } catch (IOException e) {
       LOG.warn("optimised models cannot be kept in {} ({}); models are optimised at every start", folder, e.toString());

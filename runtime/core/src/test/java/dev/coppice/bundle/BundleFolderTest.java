@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.coppice.api.BundleException;
 import dev.coppice.api.Trust;
+import dev.coppice.ops.Sha256;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -54,11 +55,11 @@ final class BundleFolderTest {
   @CsvSource({"model.onnx, 0", "model.onnx, 4000000", "README.md, 100", "config.json, 20", "preprocessor_config.json, 5", "golden/0/logits.bin, 39"})
   void shouldRefuseAChangedByte(String name, int position) throws IOException {
     byte[] bytes = Files.readAllBytes(copy.resolve(name));
-    String before = BundleFiles.sha256(bytes);
+    String before = Sha256.of(bytes);
     bytes[position] ^= 1;
     Files.write(copy.resolve(name), bytes);
     assertRefused("bundle.changed", copy.resolve(name) + ": expected " + bytes.length + " bytes with SHA-256 " + before + ", found " + bytes.length
-        + " bytes with " + BundleFiles.sha256(bytes) + "; copy the bundle again.");
+        + " bytes with " + Sha256.of(bytes) + "; copy the bundle again.");
   }
 
   @ParameterizedTest
@@ -158,7 +159,7 @@ final class BundleFolderTest {
   @Test
   void shouldNotFollowANameOutOfTheFolder() throws IOException {
     Files.writeString(folder.resolve("outside"), "secret");
-    manifest("\"LICENSE\":", "\"../outside\":{\"bytes\":6,\"sha256\":\"" + BundleFiles.sha256("secret".getBytes(StandardCharsets.UTF_8))
+    manifest("\"LICENSE\":", "\"../outside\":{\"bytes\":6,\"sha256\":\"" + Sha256.of("secret".getBytes(StandardCharsets.UTF_8))
         + "\"},\"LICENSE\":");
     assertRefusedStarting("bundle.missing", copy.resolve("../outside") + ": bundle.json lists it, the bundle lacks it");
   }

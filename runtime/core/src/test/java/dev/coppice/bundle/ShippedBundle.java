@@ -1,5 +1,6 @@
 package dev.coppice.bundle;
 
+import dev.coppice.ops.Sha256;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -65,7 +66,7 @@ public final class ShippedBundle {
   /** Writes a file of a copy and enters its size and hash in the manifest, as an author would. */
   public static void replace(Path copy, String name, byte[] content) throws IOException {
     Files.write(copy.resolve(name), content);
-    String entry = "\"" + name + "\":{\"bytes\":" + content.length + ",\"sha256\":\"" + BundleFiles.sha256(content) + "\"}";
+    String entry = "\"" + name + "\":{\"bytes\":" + content.length + ",\"sha256\":\"" + Sha256.of(content) + "\"}";
     String old = Pattern.quote("\"" + name + "\":{") + "[^}]*}";
     String manifest = Files.readString(copy.resolve("bundle.json")).replaceAll("\\s+", "");
     Files.writeString(copy.resolve("bundle.json"), manifest.replaceFirst(old, Matcher.quoteReplacement(entry)));

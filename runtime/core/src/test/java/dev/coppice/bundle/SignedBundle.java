@@ -1,6 +1,7 @@
 package dev.coppice.bundle;
 
 import dev.coppice.api.Trust;
+import dev.coppice.ops.Sha256;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -118,12 +119,12 @@ public final class SignedBundle {
     files.remove("model.sig");
     StringBuilder digests = new StringBuilder();
     String resources = files.entrySet().stream().map(file -> {
-      String digest = BundleFiles.sha256(file.getValue());
+      String digest = Sha256.of(file.getValue());
       digests.append(digest);
       return "{\"name\":\"" + file.getKey() + "\",\"algorithm\":\"sha256\",\"digest\":\"" + digest + "\"}";
     }).collect(Collectors.joining(","));
     return "{\"_type\":\"https://in-toto.io/Statement/v1\",\"subject\":[{\"name\":\"bundle\",\"digest\":{\"sha256\":\""
-        + BundleFiles.sha256(HexFormat.of().parseHex(digests)) + "\"}}],\"predicateType\":\"https://model_signing/signature/v1.0\","
+        + Sha256.of(HexFormat.of().parseHex(digests)) + "\"}}],\"predicateType\":\"https://model_signing/signature/v1.0\","
         + "\"predicate\":{\"serialization\":{\"method\":\"files\",\"hash_type\":\"sha256\",\"allow_symlinks\":false,\"ignore_paths\":[\"model.sig\"]},"
         + "\"resources\":[" + resources + "]}}";
   }
