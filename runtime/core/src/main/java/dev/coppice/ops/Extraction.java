@@ -3,14 +3,11 @@ package dev.coppice.ops;
 import dev.coppice.api.NativeException;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.Optional;
 
 /**
@@ -33,14 +30,11 @@ final class Extraction {
     try {
       PrivateFolder.at(folder, "name another with -D" + OperatorLibrary.DIR_PROPERTY + "=/folder");
       Path target = folder.resolve("libcoppice_ops-" + expected.substring(0, 16) + ".so");
-      if (isWhole(target, PackedLibrary.find(resource), expected)) {
-        return target;
+      Optional<PackedLibrary> packed = PackedLibrary.find(resource);
+      if (!isWhole(target, packed, expected)) {
+        unpack(resource(resource, platform), target, packed, expected);
       }
-      byte[] library = resource(resource, platform);
-      if (!Sha256.of(library).equals(expected)) {
-        throw new NativeException("changed", "The operator library in the jar has SHA-256 " + Sha256.of(library) + ", expected " + expected + "; get the jar again.");
-      }
-      return unpack(library, target);
+      return target;
     } catch (IOException e) {
       throw new NativeException("unpack", folder + ": the operator library cannot be unpacked here (" + e + "); name another folder with -D"
           + OperatorLibrary.DIR_PROPERTY + "=/folder.", e);
@@ -83,20 +77,17 @@ final class Extraction {
     return Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS) && Sha256.of(Files.readAllBytes(file)).equals(expected);
   }
 
-  private static Path unpack(byte[] library, Path target) throws IOException {
+  /** Not forced to the disk: what a power cut tears is not used. */
+  private static void unpack(byte[] library, Path target, Optional<PackedLibrary> packed, String expected) throws IOException {
     Path part = Files.createTempFile(target.getParent(), ".libcoppice_ops", ".part");
     try {
-      try (FileChannel channel = FileChannel.open(part, StandardOpenOption.WRITE)) {
-        ByteBuffer bytes = ByteBuffer.wrap(library);
-        while (bytes.hasRemaining()) {
-          channel.write(bytes);
-        }
-        channel.force(true);
+      Files.write(part, library);
+      if (!isWhole(part, packed, expected)) {
+        throw new NativeException("changed", "The operator library in the jar has SHA-256 " + Sha256.of(library) + ", expected " + expected + "; get the jar again.");
       }
       Files.move(part, target, StandardCopyOption.ATOMIC_MOVE);
     } finally {
       Files.deleteIfExists(part);
     }
-    return target;
   }
 }

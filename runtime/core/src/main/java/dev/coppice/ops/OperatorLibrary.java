@@ -6,8 +6,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * The loaded operator library of this process.
@@ -24,8 +22,6 @@ public record OperatorLibrary(Path file, String isa, List<String> isas, String g
 
   /** The folder to unpack into, instead of the user's cache. */
   public static final String DIR_PROPERTY = "coppice.native.dir";
-
-  private static final Logger LOG = LoggerFactory.getLogger(OperatorLibrary.class);
 
   private static OperatorLibrary loaded;
 
@@ -56,19 +52,19 @@ public record OperatorLibrary(Path file, String isa, List<String> isas, String g
           + "; use library and jar of one release.");
     }
     try {
-      OperatorLibrary library = new OperatorLibrary(file, NativeOps.isa(), List.of(NativeOps.isas()), NativeOps.glibc());
-      LOG.info("operator library loaded: instruction set {} of {}", library.isa(), library.isas());
-      return library;
+      return new OperatorLibrary(file, NativeOps.isa(), List.of(NativeOps.isas()), NativeOps.glibc());
     } catch (IllegalStateException e) {
       throw new NativeException("isa", e.getMessage(), e);
     }
   }
 
-  /** Unpacks ONNX Runtime's libraries, before its first class is used. Who names our library by hand gets no folder. */
-  public void unpackRuntime() {
-    if (System.getProperty(PATH_PROPERTY) == null) {
-      RuntimeLibraries.unpack(Platform.of(System.getProperty("os.name"), System.getProperty("os.arch"), false), Extraction.folder());
-    }
+  /**
+   * Unpacks ONNX Runtime's libraries, before its first class is used, and tells builds of them apart; empty where they are left to others. Who names
+   * our library by hand gets no folder.
+   */
+  public static String unpackRuntime() {
+    return System.getProperty(PATH_PROPERTY) != null ? ""
+        : RuntimeLibraries.unpack(Platform.of(System.getProperty("os.name"), System.getProperty("os.arch"), false), Extraction.folder());
   }
 
   /** Tells builds of the library apart: a sum of the file. */
@@ -109,7 +105,7 @@ public record OperatorLibrary(Path file, String isa, List<String> isas, String g
   }
 
   private static boolean musl() {
-    try (var files = Files.newDirectoryStream(Path.of("/lib"), "ld-musl-*")) {
+    try (var files = Files.newDirectoryStream(Path.of("/lib"), file -> file.getFileName().toString().startsWith("ld-musl-"))) {
       // A glibc system may have musl installed beside it: the JVM itself tells which one runs.
       return files.iterator().hasNext() && Files.readString(Path.of("/proc/self/maps")).contains("ld-musl-");
     } catch (IOException unknown) {

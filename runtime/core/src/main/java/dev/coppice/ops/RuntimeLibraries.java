@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Optional;
-import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
@@ -16,25 +15,35 @@ import org.slf4j.LoggerFactory;
  */
 final class RuntimeLibraries {
 
-  private static final Logger LOG = LoggerFactory.getLogger(RuntimeLibraries.class);
   private static final List<String> NAMES = List.of("onnxruntime", "onnxruntime4j_jni");
+
+  private static String unpacked = ""; // names of the files, which have their sums
 
   private RuntimeLibraries() {}
 
-  /** Tells ONNX Runtime's loader of unpacked libraries in this folder, unless something has told it of others. */
-  static void unpack(Platform platform, Path folder) {
+  /**
+   * Tells ONNX Runtime's loader of unpacked libraries in this folder, unless something has told it of others; gives what tells these libraries from
+   * those of another build, empty where it is left to others.
+   */
+  static synchronized String unpack(Platform platform, Path folder) {
     if (System.getProperty("onnxruntime.native.path") != null || NAMES.stream().anyMatch(RuntimeLibraries::isGiven)) {
-      return;
+      return unpacked;
     }
     try {
       PrivateFolder cache = PrivateFolder.at(folder, "name another");
+      String found = "";
       for (String name : NAMES) {
         Optional<Path> library = library(cache, "ai/onnxruntime/native/" + platform.folder().replace("x86_64", "x64") + "/lib" + name + ".so");
-        library.ifPresent(file -> System.setProperty(property(name), file.toString()));
+        if (library.isPresent()) {
+          System.setProperty(property(name), library.get().toString());
+          found += library.get().getFileName() + " ";
+        }
       }
+      unpacked = found;
     } catch (IOException e) {
-      LOG.warn("ONNX Runtime's libraries cannot be kept in {} ({}); they are unpacked at every start", folder, e.toString());
+      LoggerFactory.getLogger(RuntimeLibraries.class).warn("ONNX Runtime's libraries cannot be kept in {} ({}); they are unpacked at every start", folder, e.toString());
     }
+    return unpacked;
   }
 
   private static Optional<Path> library(PrivateFolder cache, String resource) throws IOException {

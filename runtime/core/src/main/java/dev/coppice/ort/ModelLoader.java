@@ -69,6 +69,7 @@ final class ModelLoader {
     Loaded loaded = cached(name, graph, folder);
     loaded.weights().ifPresent(NativeMemory::forget); // what a run needs of it comes back
     NativeMemory.trim();
+    LOG.info("bundle {}: operators run on instruction set {} of {}", name, library.isa(), library.isas());
     return loaded;
   }
 
@@ -120,6 +121,6 @@ final class ModelLoader {
 
   /** Whatever the optimised form depends on; another value is another file. */
   private List<String> dependencies(String sha256) throws IOException {
-    return List.of(sha256, OrtEngine.version(), library.build(), library.isa(), settings.board(), settings.config().toString(), String.valueOf(settings.low()));
+    return List.of(sha256, OrtEngine.build(), library.build(), library.isa(), settings.board(), settings.config().toString(), String.valueOf(settings.low()));
   }
 }

@@ -69,6 +69,12 @@ public final class OrtEngine implements Engine {
     return environment().getVersion();
   }
 
+  /** Tells builds of it apart, where it can without waiting until it is loaded. */
+  static String build() {
+    String unpacked = OperatorLibrary.unpackRuntime();
+    return unpacked.isEmpty() ? version() : unpacked;
+  }
+
   /** Loads the model and the operator library. cache: folder for its optimised form, if one is to be kept. */
   public OrtEngine(Graph graph, ModelSpec model, Preprocessing preprocessing, OperatorLibrary library, SessionSettings settings, Optional<Path> cache) {
     this.model = model;
@@ -112,7 +118,8 @@ public final class OrtEngine implements Engine {
   /** The one environment of the process, made when it is first asked for. */
   static synchronized OrtEnvironment environment() {
     if (shared == null && broken == null) {
-      OperatorLibrary.load().unpackRuntime(); // first: loading ours keeps ONNX Runtime from recording usage
+      OperatorLibrary.load(); // first: it keeps ONNX Runtime from recording usage
+      OperatorLibrary.unpackRuntime();
       try {
         // FATAL: what goes wrong comes back as an exception; ONNX Runtime would print it on stderr besides.
         shared = OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
