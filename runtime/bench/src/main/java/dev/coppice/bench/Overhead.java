@@ -20,11 +20,14 @@ import java.util.Random;
 
 /**
  * What {@code Classifier.infer} adds to a run of the same session with pinned outputs from and to the same buffers, and what the same run adds to
- * itself, which is what can be told apart: {@code BUNDLE RUNS}, in random order, one thread, the fewest tokens.
+ * itself, which is what can be told apart: {@code BUNDLE RUNS}, one thread, the fewest tokens. The ways take turns in random order, each for a block
+ * of runs, as a service runs: in turns of one run each way would find the caches as the others left them, and what ran less often would pay for it.
  */
 public final class Overhead {
 
   private static final int WAYS = 3;
+  private static final int BLOCK = 20;
+  private static final int UNCOUNTED = 3; // of a block, until the caches are its own
 
   private Overhead() {}
 
@@ -42,22 +45,26 @@ public final class Overhead {
     try (Pipeline pipeline = new Pipeline(bundle, engine, open); Bare bare = Bare.on(SessionOf.engine(engine), keep, tensor, logits)) {
       Random random = new Random(1);
       for (int round = 0; round < 5; round++) { // the first ones are warm-up
-        double[][] micros = new double[WAYS][runs];
-        for (int i = 0; i < runs; i++) {
+        double[][] micros = new double[WAYS][runs / BLOCK];
+        for (int block = 0; block < runs / BLOCK; block++) {
           int first = random.nextInt(WAYS);
           int step = 1 + random.nextInt(WAYS - 1);
           for (int turn = 0; turn < WAYS; turn++) {
             int way = (first + turn * step) % WAYS;
-            long start = System.nanoTime();
-            if (way == 0) {
-              pipeline.infer(tensor, options, logits);
-            } else {
-              bare.run();
+            double[] times = new double[BLOCK];
+            for (int run = 0; run < BLOCK; run++) {
+              long start = System.nanoTime();
+              if (way == 0) {
+                pipeline.infer(tensor, options, logits);
+              } else {
+                bare.run();
+              }
+              times[run] = (System.nanoTime() - start) / 1e3;
             }
-            micros[way][i] = (System.nanoTime() - start) / 1e3;
+            micros[way][block] = median(Arrays.copyOfRange(times, UNCOUNTED, BLOCK));
           }
         }
-        System.out.printf("median of %d: bare %.2f us, Coppice %.2f us; difference of pairs %.2f us, of bare runs among themselves %.2f us%n", runs, median(micros[1]),
+        System.out.printf("median of %d blocks: bare %.2f us, Coppice %.2f us; difference of pairs %.2f us, of bare runs among themselves %.2f us%n", runs / BLOCK, median(micros[1]),
             median(micros[0]), median(differences(micros[0], micros[1])), median(differences(micros[2], micros[1])));
       }
     }
