@@ -8,7 +8,6 @@ import dev.coppice.api.FollowOptions;
 import dev.coppice.api.Image;
 import dev.coppice.api.NativeException;
 import dev.coppice.api.OpenOptions;
-import dev.coppice.api.Rung;
 import dev.coppice.api.Scheduler;
 import dev.coppice.api.SchedulerOptions;
 import dev.coppice.api.Trust;
@@ -20,16 +19,17 @@ import dev.coppice.device.BoardProfile;
 import dev.coppice.device.Checkup;
 import dev.coppice.device.Sensors;
 import dev.coppice.engine.Engine;
+import dev.coppice.follow.Current;
 import dev.coppice.follow.FollowedClassifier;
+import dev.coppice.follow.Follower;
 import dev.coppice.image.ImageDecoder;
 import dev.coppice.ops.OperatorLibrary;
 import dev.coppice.ort.LibraryStart;
 import dev.coppice.ort.OrtEngine;
 import dev.coppice.ort.SessionSettings;
 import dev.coppice.pipeline.Dispatcher;
+import dev.coppice.pipeline.MeasuredPipeline;
 import dev.coppice.pipeline.Pipeline;
-import dev.coppice.schedule.BudgetController;
-import dev.coppice.schedule.Calibration;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -37,6 +37,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.function.Function;
 
 /**
  * The front door.
@@ -66,6 +67,10 @@ public final class Coppice {
    * @throws dev.coppice.api.NativeException if the operator library cannot be loaded
    */
   public static Classifier open(Path bundle, OpenOptions options) {
+    return opened(bundle, options);
+  }
+
+  private static Pipeline opened(Path bundle, OpenOptions options) {
     Objects.requireNonNull(options, "options");
     Objects.requireNonNull(bundle, "bundle");
     LibraryStart libraries = new LibraryStart();
@@ -84,28 +89,32 @@ public final class Coppice {
    * @throws dev.coppice.api.NativeException if the operator library cannot be loaded
    */
   public static Scheduler schedule(Path bundle, OpenOptions options, SchedulerOptions schedulerOptions) {
-    Objects.requireNonNull(options, "options");
     Objects.requireNonNull(schedulerOptions, "schedulerOptions");
-    Objects.requireNonNull(bundle, "bundle");
-    double throttle = schedulerOptions.throttleCelsius();
+    return scheduler(measured(opened(bundle, options), schedulerOptions), schedulerOptions);
+  }
+
+  /**
+   * A scheduler that is always of the version that is current in a store, like {@link #follow}: a new version runs its golden
+   * cases and is measured while the one before it serves, then takes over between two runs. What waits in the queue stays there;
+   * a run that fails with a version on probation is done over by the version before, if its deadline leaves time.
+   *
+   * @throws dev.coppice.api.BundleException if neither the current version nor the one before it can be used
+   */
+  public static Scheduler schedule(BundleStore store, String name, FollowOptions options, SchedulerOptions schedulerOptions) {
+    Objects.requireNonNull(schedulerOptions, "schedulerOptions");
+    return scheduler(follower(store, name, options, pipeline -> measured(pipeline, schedulerOptions)), schedulerOptions);
+  }
+
+  private static Scheduler scheduler(Current<MeasuredPipeline> current, SchedulerOptions options) {
+    return new Dispatcher(current, new Sensors(ROOT), options);
+  }
+
+  private static MeasuredPipeline measured(Pipeline pipeline, SchedulerOptions options) {
+    double throttle = options.throttleCelsius();
     if (Double.isNaN(throttle)) {
       throttle = BoardProfile.of(Board.probe(ROOT)).map(profile -> profile.throttleCelsius().orElse(Double.NaN)).orElse(Double.NaN);
     }
-    LibraryStart libraries = new LibraryStart();
-    try {
-      Bundle opened = Bundle.open(bundle, options.trust());
-      List<Rung> rungs = opened.rungs();
-      Engine engine = engine(opened, options);
-      try {
-        BudgetController controller = Calibration.measure(engine, rungs, schedulerOptions.calibrationRuns(), schedulerOptions.missShare(), throttle);
-        return new Dispatcher(new Pipeline(opened, engine, options), controller, rungs, new Sensors(ROOT), schedulerOptions);
-      } catch (RuntimeException e) {
-        engine.close();
-        throw e;
-      }
-    } finally {
-      libraries.await();
-    }
+    return new MeasuredPipeline(pipeline, options, throttle);
   }
 
   /**
@@ -139,23 +148,24 @@ public final class Coppice {
    * @throws dev.coppice.api.BundleException if neither the current version nor the one before it can be used
    */
   public static Classifier follow(BundleStore store, String name, FollowOptions options) {
+    return new FollowedClassifier(follower(store, name, options, pipeline -> pipeline));
+  }
+
+  private static <T extends AutoCloseable> Follower<T> follower(BundleStore store, String name, FollowOptions options, Function<Pipeline, T> prepare) {
     Objects.requireNonNull(store, "store");
     Objects.requireNonNull(name, "name");
     Objects.requireNonNull(options, "options");
-    return new FollowedClassifier(store, name, options, incoming(store, options), folder -> tested(folder, options.open()));
+    Runnable incoming = options.incoming().<Runnable>map(folder -> new Incoming(folder, store)::take).orElse(() -> { });
+    return new Follower<>(store, name, options, incoming, folder -> prepare.apply(tested(folder, options.open())));
   }
 
-  private static Runnable incoming(BundleStore store, FollowOptions options) {
-    return options.incoming().<Runnable>map(folder -> new Incoming(folder, store)::take).orElse(() -> { });
-  }
-
-  private static Classifier tested(Path bundle, OpenOptions options) {
-    Classifier classifier = open(bundle, options);
+  private static Pipeline tested(Path bundle, OpenOptions options) {
+    Pipeline pipeline = opened(bundle, options);
     try {
-      classifier.selfTest();
-      return classifier;
+      pipeline.selfTest();
+      return pipeline;
     } catch (RuntimeException e) {
-      classifier.close();
+      pipeline.close();
       throw e;
     }
   }

@@ -27,8 +27,12 @@ final class CollectedResults implements Flow.Subscriber<Result> {
   }
 
   int count() {
+    return results().size();
+  }
+
+  List<Result> results() {
     synchronized (results) {
-      return results.size();
+      return List.copyOf(results);
     }
   }
 

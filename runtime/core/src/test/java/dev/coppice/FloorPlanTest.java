@@ -43,7 +43,7 @@ final class FloorPlanTest {
     "ops, api org.slf4j",
     "engine, tensor api",
     "ort, engine ops bundle device tensor api ai.onnxruntime org.slf4j",
-    "pipeline, image bundle device ops engine ort schedule tensor api org.slf4j jdk.jfr",
+    "pipeline, image bundle device follow ops engine ort schedule tensor api org.slf4j jdk.jfr",
   })
   void shouldUseOnlyTheRoomsThatTheFloorPlanNames(String room, String others) {
     classes().that().resideInAPackage("dev.coppice." + room)

@@ -9,7 +9,7 @@ import java.nio.FloatBuffer;
  */
 public interface Classifier extends AutoCloseable {
 
-  /** What the bundle says about itself. */
+  /** What the bundle says about itself; of one that follows a store, the version that serves. */
   BundleInfo bundle();
 
   /** Classifies with the bundle's default budget. */

@@ -9,7 +9,7 @@ import java.util.concurrent.Flow;
  */
 public interface Scheduler extends AutoCloseable {
 
-  /** What the bundle says about itself. */
+  /** What the bundle says about itself; of one that follows a store, the version that serves. */
   BundleInfo bundle();
 
   /**

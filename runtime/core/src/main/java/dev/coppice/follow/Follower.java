@@ -4,6 +4,7 @@ import dev.coppice.api.BundleException;
 import dev.coppice.api.BundleStore;
 import dev.coppice.api.CoppiceException;
 import dev.coppice.api.FollowOptions;
+import dev.coppice.api.NativeException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -19,7 +20,7 @@ import org.slf4j.LoggerFactory;
  *
  * @param <T> what is open of a version
  */
-final class Follower<T extends AutoCloseable> implements AutoCloseable {
+public final class Follower<T extends AutoCloseable> implements Current<T> {
 
   private static final Logger LOG = LoggerFactory.getLogger(Follower.class);
   private static final Duration SWEEP = Duration.ofMillis(250);
@@ -43,7 +44,7 @@ final class Follower<T extends AutoCloseable> implements AutoCloseable {
    * @param open opens a version and tests it
    * @throws CoppiceException if neither version can be opened
    */
-  Follower(BundleStore store, String name, FollowOptions options, Runnable incoming, Function<Path, T> open) {
+  public Follower(BundleStore store, String name, FollowOptions options, Runnable incoming, Function<Path, T> open) {
     this.store = store;
     this.name = name;
     this.options = options;
@@ -65,8 +66,28 @@ final class Follower<T extends AutoCloseable> implements AutoCloseable {
     thread.start();
   }
 
-  Versions<T> versions() {
-    return versions;
+  @Override
+  public <R> R run(Function<T, R> run) {
+    while (true) {
+      Versions.Version<T> version = versions.lease();
+      try {
+        R result = run.apply(version.opened());
+        versions.passed(version);
+        return result;
+      } catch (NativeException e) {
+        if (!versions.failed(version)) {
+          throw e;
+        }
+        LOG.warn("bundle {}: a run with {} is done over by the version before: {}", name, version.folder().getFileName(), e.getMessage());
+      } finally {
+        versions.release(version);
+      }
+    }
+  }
+
+  @Override
+  public T last() {
+    return versions.last();
   }
 
   private void follow() {

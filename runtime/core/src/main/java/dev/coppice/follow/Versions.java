@@ -26,6 +26,10 @@ final class Versions<T extends AutoCloseable> {
       this.opened = opened;
     }
 
+    Path folder() {
+      return folder;
+    }
+
     T opened() {
       return opened;
     }
@@ -98,6 +102,11 @@ final class Versions<T extends AutoCloseable> {
 
   synchronized boolean isRefused(Path folder) {
     return refused.contains(folder);
+  }
+
+  /** What serves, without a lease. */
+  synchronized T last() {
+    return current.opened;
   }
 
   /** Where the version that serves is. */

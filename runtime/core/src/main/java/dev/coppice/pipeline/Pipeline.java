@@ -9,6 +9,7 @@ import dev.coppice.api.Label;
 import dev.coppice.api.OpenOptions;
 import dev.coppice.api.Result;
 import dev.coppice.api.RunOptions;
+import dev.coppice.api.Rung;
 import dev.coppice.api.Timings;
 import dev.coppice.bundle.Bundle;
 import dev.coppice.engine.Engine;
@@ -52,6 +53,16 @@ public final class Pipeline implements Classifier {
   @Override
   public BundleInfo bundle() {
     return bundle.info();
+  }
+
+  /** What a scheduler may choose from. */
+  List<Rung> rungs() {
+    return bundle.rungs();
+  }
+
+  /** For a scheduler, which measures the rungs before anybody else runs. */
+  Engine engine() {
+    return engine;
   }
 
   /** Where what happens is told; a scheduler tells of its own runs. */

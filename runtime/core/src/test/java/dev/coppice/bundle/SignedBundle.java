@@ -52,7 +52,7 @@ public final class SignedBundle {
   }
 
   /** A copy of any bundle under another version, unsigned. */
-  static Path version(Path bundle, Path to, String version) throws IOException {
+  public static Path version(Path bundle, Path to, String version) throws IOException {
     Path copy = ShippedBundle.copy(bundle, to);
     Files.deleteIfExists(copy.resolve("model.sig"));
     Path manifest = copy.resolve("bundle.json");
