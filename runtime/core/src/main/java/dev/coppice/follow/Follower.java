@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Function;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -51,9 +52,15 @@ public final class Follower<T extends AutoCloseable> implements Current<T> {
     this.incoming = incoming;
     this.open = open;
     this.versions = new Versions<>(name, options.probation());
-    step();
-    if (versions.folder().isEmpty()) {
-      step(); // by now the version before it is current
+    try {
+      step();
+      if (versions.folder().isEmpty()) {
+        step(); // by now the version before it is current
+      }
+    } catch (RuntimeException e) {
+      throw e;
+    } catch (Exception e) {
+      throw unexpected(e);
     }
     if (versions.folder().isEmpty()) {
       throw lastRefusal;
@@ -98,6 +105,7 @@ public final class Follower<T extends AutoCloseable> implements Current<T> {
           versions.sweep();
           if (!closing) {
             step();
+            restore();
           }
         } catch (Exception e) { // whatever it is, what serves goes on
           LOG.error("bundle {} cannot be followed at present", name, e);
@@ -108,7 +116,7 @@ public final class Follower<T extends AutoCloseable> implements Current<T> {
     }
   }
 
-  private void step() {
+  private void step() throws Exception {
     incoming.run();
     Path now;
     try {
@@ -127,6 +135,10 @@ public final class Follower<T extends AutoCloseable> implements Current<T> {
       goBack(now);
       return;
     }
+    if (!options.overlap()) {
+      versions.withdraw();
+      versions.drain();
+    }
     try {
       versions.put(now, open.apply(now));
       LOG.info("bundle {}: {} serves", name, now.getFileName());
@@ -135,6 +147,22 @@ public final class Follower<T extends AutoCloseable> implements Current<T> {
       lastRefusal = e;
       versions.refuse(now);
       goBack(now);
+    }
+  }
+
+  /** Opens again what was closed for a version that is refused. */
+  private void restore() throws Exception {
+    Optional<Path> before = versions.withdrawn();
+    if (before.isEmpty()) {
+      return;
+    }
+    versions.drain();
+    try {
+      versions.restore(open.apply(before.get()));
+      LOG.info("bundle {}: {} serves again", name, before.get().getFileName());
+    } catch (CoppiceException e) {
+      LOG.error("bundle {}: nothing serves: {}", name, e.getMessage());
+      versions.fail(e);
     }
   }
 
@@ -154,6 +182,7 @@ public final class Follower<T extends AutoCloseable> implements Current<T> {
   @Override
   public void close() {
     closing = true;
+    versions.shut();
     boolean interrupted = false;
     try {
       watch.close();
@@ -168,10 +197,14 @@ public final class Follower<T extends AutoCloseable> implements Current<T> {
     } catch (RuntimeException e) {
       throw e;
     } catch (Exception e) {
-      throw new IllegalStateException("classifiers and schedulers close without checked exceptions", e);
+      throw unexpected(e);
     }
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
+  }
+
+  private static IllegalStateException unexpected(Exception e) {
+    return new IllegalStateException("classifiers and schedulers close without checked exceptions", e);
   }
 }

@@ -1,15 +1,18 @@
 package dev.coppice.follow;
 
+import dev.coppice.api.CoppiceException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.BooleanSupplier;
 
 /**
  * The open version that serves, and the one before it while the new one is on probation. Whoever uses a version holds a
- * lease; a version that is given up is closed when its last lease ends, so that no request ever meets a closed model.
+ * lease; a version that is given up is closed when its last lease ends, so that no request ever meets a closed model. Where
+ * only one may be open, requests wait from the last lease of the one to the first of the other.
  *
  * @param <T> what is open of a version
  */
@@ -20,6 +23,7 @@ final class Versions<T extends AutoCloseable> {
     private final Path folder;
     private final T opened;
     private int leases; // guarded by the versions
+    private boolean withdrawn; // guarded by the versions; closed, or about to be
 
     private Version(Path folder, T opened) {
       this.folder = folder;
@@ -42,6 +46,7 @@ final class Versions<T extends AutoCloseable> {
   private Version<T> current;
   private Version<T> previous; // null once the current one has proved itself
   private int runsLeft;
+  private CoppiceException nothing; // why nothing will serve for a while; null if something does, or soon will
   private boolean closed;
 
   Versions(String name, int probation) {
@@ -49,10 +54,14 @@ final class Versions<T extends AutoCloseable> {
     this.probation = probation;
   }
 
-  /** The version that serves, until it is released. */
+  /** The version that serves, until it is released; waits for one that is being opened. */
   synchronized Version<T> lease() {
+    await(() -> !current.withdrawn || nothing != null);
     if (closed) {
       throw new IllegalStateException("What follows bundle \"" + name + "\" is closed.");
+    }
+    if (current.withdrawn) {
+      throw nothing;
     }
     current.leases++;
     return current;
@@ -60,6 +69,22 @@ final class Versions<T extends AutoCloseable> {
 
   synchronized void release(Version<T> version) {
     version.leases--;
+    notifyAll();
+  }
+
+  /** Until the condition holds, or all is closed. */
+  private void await(BooleanSupplier condition) {
+    boolean interrupted = false;
+    while (!closed && !condition.getAsBoolean()) {
+      try {
+        wait();
+      } catch (InterruptedException later) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   /** A run went well. */
@@ -89,10 +114,45 @@ final class Versions<T extends AutoCloseable> {
     previous = current;
     current = new Version<>(folder, opened);
     runsLeft = probation;
+    nothing = null;
+    notifyAll();
     if (probation == 0 && previous != null) {
       givenUp.add(previous);
       previous = null;
     }
+  }
+
+  /** Closes the version that serves, once its runs have ended; until another is there requests wait. */
+  void withdraw() throws Exception {
+    synchronized (this) {
+      if (current == null || current.withdrawn) {
+        return;
+      }
+      current.withdrawn = true;
+      await(() -> current.leases == 0);
+      if (closed) {
+        return;
+      }
+    }
+    current.opened.close();
+  }
+
+  /** Where the version is that was withdrawn and must come back, as nothing took its place. */
+  synchronized Optional<Path> withdrawn() {
+    return Optional.ofNullable(current).filter(version -> version.withdrawn).map(version -> version.folder);
+  }
+
+  /** Lets the version that was withdrawn serve again. */
+  synchronized void restore(T opened) {
+    current = new Version<>(current.folder, opened);
+    nothing = null;
+    notifyAll();
+  }
+
+  /** Requests fail with this reason, until something serves again. */
+  synchronized void fail(CoppiceException reason) {
+    nothing = reason;
+    notifyAll();
   }
 
   /** A version that must not serve, for as long as this process lives. */
@@ -116,7 +176,15 @@ final class Versions<T extends AutoCloseable> {
 
   /** Whether somebody may soon have to sweep. */
   synchronized boolean isSettled() {
-    return previous == null && givenUp.isEmpty();
+    return previous == null && givenUp.isEmpty() && (current == null || !current.withdrawn || nothing != null);
+  }
+
+  /** Closes what was given up, once it is not in use any more. */
+  void drain() throws Exception {
+    synchronized (this) {
+      await(() -> givenUp.stream().allMatch(version -> version.leases == 0));
+    }
+    sweep();
   }
 
   /** Closes what was given up and is not in use any more. */
@@ -131,11 +199,16 @@ final class Versions<T extends AutoCloseable> {
     }
   }
 
-  /** Lets nobody in any more and closes all versions, which end the runs in progress in their own way. */
+  /** Lets nobody in any more. */
+  synchronized void shut() {
+    closed = true;
+    notifyAll();
+  }
+
+  /** Closes all versions, which end the runs in progress in their own way. */
   void close() throws Exception {
     List<Version<T>> all;
     synchronized (this) {
-      closed = true;
       all = new ArrayList<>(givenUp);
       givenUp.clear();
       Optional.ofNullable(previous).ifPresent(all::add);
