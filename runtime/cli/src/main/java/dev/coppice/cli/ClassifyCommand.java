@@ -5,7 +5,6 @@ import dev.coppice.api.Classifier;
 import dev.coppice.api.Image;
 import dev.coppice.api.ImageException;
 import dev.coppice.api.Keep;
-import dev.coppice.api.OpenOptions;
 import dev.coppice.api.Result;
 import dev.coppice.api.RunOptions;
 import java.io.IOException;
@@ -37,6 +36,8 @@ final class ClassifyCommand implements Callable<Integer> {
 
   @Mixin private TrustOption trust;
 
+  @Mixin private OpeningOption opening;
+
   @Option(
       names = "--keep",
       paramLabel = "BUDGET",
@@ -46,9 +47,6 @@ final class ClassifyCommand implements Callable<Integer> {
 
   @Option(names = "--top", paramLabel = "N", defaultValue = "5", description = "Labels to show. Default: ${DEFAULT-VALUE}.")
   private int top;
-
-  @Option(names = "--threads", paramLabel = "N", description = "Threads of one run. Default: the processors, at most 4.")
-  private Integer threads;
 
   @Option(
       names = "--repeat",
@@ -73,11 +71,9 @@ final class ClassifyCommand implements Callable<Integer> {
     }
     RunOptions options = RunOptions.defaults().withTop(top);
     RunOptions budgeted = keep == null ? options : options.withKeep(keep);
-    OpenOptions trusting = OpenOptions.defaults().withTrust(trust.trust());
-    OpenOptions opening = threads == null ? trusting : trusting.withThreads(threads);
     PrintWriter out = command.commandLine().getOut();
     int failures = 0;
-    try (Classifier classifier = Coppice.open(bundle.path(), opening)) {
+    try (Classifier classifier = Coppice.open(bundle.path(), opening.options(trust))) {
       for (Path file : images) {
         try {
           Image image = Coppice.image(file);

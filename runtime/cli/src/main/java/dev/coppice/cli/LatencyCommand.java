@@ -62,6 +62,8 @@ final class LatencyCommand implements Callable<Integer> {
 
   @Mixin private TrustOption trust;
 
+  @Mixin private OpeningOption openingOption;
+
   @Parameters(arity = "0..1", paramLabel = "BUNDLE", description = "The bundle folder.")
   private Path bundle;
 
@@ -105,9 +107,6 @@ final class LatencyCommand implements Callable<Integer> {
       description = "Tokens to spend: a ratio (0.5), counts (70,49) or a rung (low). Default: the bundle's default rung.")
   private Keep keep;
 
-  @Option(names = "--threads", paramLabel = "N", description = "Threads of one run. Default: the processors, at most 4.")
-  private Integer threads;
-
   @Option(names = "--image", paramLabel = "FILE", description = "JPEG or PNG to classify. Default: noise of the model's size.")
   private Path picture;
 
@@ -148,8 +147,7 @@ final class LatencyCommand implements Callable<Integer> {
     if (Stream.of(report, curve, other).filter(Objects::nonNull).count() > 1) {
       throw new ParameterException(command.commandLine(), "--report, --curve and --compare exclude each other.");
     }
-    OpenOptions trusting = OpenOptions.defaults().withTrust(trust.trust());
-    OpenOptions opening = threads == null ? trusting : trusting.withThreads(threads);
+    OpenOptions opening = openingOption.options(trust);
     Duration time = duration == null ? preset.minDuration() : Durations.parse("--duration", duration);
     Duration longest = maxDuration != null ? Durations.parse("--max-duration", maxDuration) : duration == null ? preset.maxDuration() : time;
     LatencyPlan plan = LatencyPlan.defaults()

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Map;
 import java.util.regex.Matcher;
@@ -16,6 +17,8 @@ import java.util.regex.Pattern;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 final class ClassifyTest {
 
@@ -41,6 +44,27 @@ final class ClassifyTest {
     // Two characters a token; 10 x 10 tokens in each of two stages.
     assertThat(grid.chars().filter(c -> c == '█').count()).isEqualTo(2 * kept);
     assertThat(grid.chars().filter(c -> c == '·').count()).isEqualTo(2 * (200 - kept));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"classify", "latency"})
+  void shouldStartFromTheKeptModel(String command) throws IOException {
+    Path cache = folder.resolve("cache");
+    Path bundle = Cli.copyOfBundle(folder);
+    Object[] arguments = command.equals("classify") ? new Object[] {command, "--cache", cache, "--bundle", bundle, Cli.golfBall()}
+        : new Object[] {command, bundle, "--cache", cache, "--duration=50 ms", "--warm-up=10 ms", "--percentile=50"};
+    assertThat(Cli.run(arguments).err()).isEmpty();
+    assertThat(cache).isDirectoryContaining("glob:**/imagenette-mini-*");
+    Files.writeString(bundle.resolve("model.onnx"), "damaged since"); // a start from the kept model does not read it
+    assertThat(Cli.run(arguments).out()).contains(command.equals("classify") ? "golf ball" : "SINGLE_STREAM p50");
+  }
+
+  @Test
+  void shouldRefuseACacheThatOthersCanWriteTo() throws IOException {
+    Path cache = Files.createDirectory(folder.resolve("cache"), PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwxr-xr-x")));
+    Cli end = Cli.run("classify", "--cache", cache, Cli.golfBall());
+    assertThat(end.err()).contains("with mode rwx------").hasLineCount(1);
+    assertThat(end.code()).isOne();
   }
 
   @Test
