@@ -117,7 +117,9 @@ final class LatencyVerdictTest {
   @Test
   void shouldSayWhichSensorsAreMissingAndGuessNone() throws IOException {
     Files.createDirectories(board.resolve("proc/stat"));
+    Files.createSymbolicLink(board.resolve("proc/vmstat"), Path.of("/proc/sys/vm/compact_memory")); // which root may not read either
     assertThat(latency().out()).contains("Not known: temperature (no readable zone of the processor in /sys/class/thermal).", "Not known: load (/proc/stat cannot be read).",
+        "Not known: swap (no permission to read /proc/vmstat).",
         "Not known: memory (no /proc/meminfo).").doesNotContain(board.toString());
   }
 }

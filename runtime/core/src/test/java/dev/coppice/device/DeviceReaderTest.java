@@ -1,13 +1,11 @@
 package dev.coppice.device;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import dev.coppice.api.DeviceState;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -103,9 +101,7 @@ final class DeviceReaderTest {
 
   @Test
   void shouldNameASensorThatItMayNotRead() throws IOException {
-    Path file = write("proc/vmstat", "pswpin 1\n");
-    Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("---------"));
-    assumeFalse(Files.isReadable(file), "root may read everything");
+    UnreadableFile.FORBIDDEN.put(root.resolve("proc/vmstat"));
     try (DeviceReader reader = new DeviceReader(root)) {
       reader.read();
       assertThat(reader.unknown()).containsEntry("swap", "no permission to read /proc/vmstat");

@@ -8,6 +8,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** The kernel's files as a Raspberry Pi 5 has them, changed and damaged. */
 final class SensorsTest {
@@ -55,6 +57,19 @@ final class SensorsTest {
 
   @Test
   void shouldKnowNothingWithoutFiles() {
+    try (Sensors sensors = new Sensors(root)) {
+      assertThat(sensors.clockRatio()).isEqualTo(1);
+      assertThat(sensors.celsius()).isNaN();
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void shouldKnowNothingFromFilesThatCannotBeRead(UnreadableFile kind) throws IOException {
+    write("sys/devices/system/cpu/cpufreq/policy0/cpuinfo_max_freq", "2400000\n");
+    kind.put(root.resolve("sys/devices/system/cpu/cpufreq/policy0/scaling_cur_freq"));
+    write("sys/class/thermal/thermal_zone0/type", "cpu-thermal\n");
+    kind.put(root.resolve("sys/class/thermal/thermal_zone0/temp"));
     try (Sensors sensors = new Sensors(root)) {
       assertThat(sensors.clockRatio()).isEqualTo(1);
       assertThat(sensors.celsius()).isNaN();
