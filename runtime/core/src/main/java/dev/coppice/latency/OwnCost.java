@@ -30,9 +30,7 @@ public record OwnCost(double nanos, double bytes) {
         Measurement empty = new Measurement(plan, Path.of(""), host, samples -> { });
         long allocated = host.allocatedBytes();
         long start = host.nanos();
-        empty.sample(() -> { }, () -> {
-          throw new IllegalStateException("there is no time for sensors");
-        }, start);
+        empty.sample(() -> { }, () -> null, start); // sensors are asked only if the machine stalls, and nobody looks at what they say
         nanos[i] = host.nanos() - start;
         bytes[i] = host.allocatedBytes() - allocated;
       }

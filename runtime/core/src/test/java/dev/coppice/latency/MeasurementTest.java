@@ -77,6 +77,20 @@ final class MeasurementTest {
   }
 
   @Test
+  void shouldOutliveAStallWhileItMeasuresItself() throws Exception {
+    SimulatedHost stalling = new SimulatedHost() {
+      private int looks;
+
+      @Override
+      public long nanos() {
+        now += ++looks == 10_000 ? 1000 * MILLI : 10;
+        return super.nanos();
+      }
+    };
+    assertThat(OwnCost.measure(stalling).nanos()).isCloseTo(20, within(1.0)); // the first series, which stalled, only warms up
+  }
+
+  @Test
   void shouldSendAtRandomAtTheGivenRate() throws Exception {
     Outcome found = measure(plan.withScenario(Scenario.SERVER, 50), () -> host.work(MILLI));
     assertThat((double) found.samples().count()).isCloseTo(3000, within(4 * Math.sqrt(3000))); // Poisson: the variance is the mean
