@@ -51,7 +51,7 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     description = "Measures how long a bundle takes on this machine, and says what that proves.",
     exitCodeListHeading = "Exit codes:%n",
-    exitCodeList = {"0:measured; with --limit: PASS", "1:FAIL, INVALID, or it could not be done", "2:wrong usage", "3:a bundle was refused", "4:INCONCLUSIVE"})
+    exitCodeList = {"0:measured; with --limit: PASS", "1:FAIL, INVALID, or it could not be done", "2:wrong usage", "3:a bundle was refused", "4:INCONCLUSIVE, or another board than --devices"})
 final class LatencyCommand implements Callable<Integer> {
 
   private static final int INCONCLUSIVE = 4;
@@ -82,6 +82,12 @@ final class LatencyCommand implements Callable<Integer> {
 
   @Option(names = "--limit", paramLabel = "TIME", description = "Of the percentile (40 ms), for a verdict.")
   private String limit;
+
+  @Option(names = "--devices", paramLabel = "BOARD", split = ",", description = "Boards that the limit is meant for; on others nothing is measured. Default: any machine.")
+  private List<String> devices = List.of();
+
+  @Option(names = "--require", description = "With --devices: fail on other boards.")
+  private boolean required;
 
   @Option(names = "--preset", paramLabel = "NAME", defaultValue = "quick",
       description = "quick: 60 s; standard: 60 s, up to 600 s for a verdict; mlperf: 600 s. Default: ${DEFAULT-VALUE}.")
@@ -154,6 +160,15 @@ final class LatencyCommand implements Callable<Integer> {
         .withDurations(Durations.parse("--warm-up", warmUp), time, longest).withCoolDown(Durations.parse("--cool-down", coolDown))
         .withScenario(scenario.scenario, rate).withSeed(seed).withAllowed(allowed)
         .withLimit(percentile, limit == null ? Optional.empty() : Optional.of(Durations.parse("--limit", limit)), confidence);
+    if (required && devices.isEmpty()) {
+      throw new ParameterException(command.commandLine(), "--require needs --devices.");
+    }
+    Optional<String> mismatch = Facts.otherBoard(root(), devices);
+    if (mismatch.isPresent()) {
+      command.commandLine().getOut().println("SKIPPED: " + mismatch.get() + "; nothing was measured.");
+      command.commandLine().getOut().flush();
+      return required ? 1 : INCONCLUSIVE;
+    }
     if (report != null && !Files.isDirectory(report.toAbsolutePath().getParent())) {
       throw new IllegalArgumentException("--report must be a file in a folder that exists: " + report); // before minutes of measuring
     }

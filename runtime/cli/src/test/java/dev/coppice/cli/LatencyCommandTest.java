@@ -65,6 +65,8 @@ final class LatencyCommandTest {
       --percentile=often | Invalid value for option '--percentile'
       --max-duration=1 ms | coppice: minDuration must be at most maxDuration: 300.0 ms above 1.000 ms.
       --preset=camera | Invalid value for option '--preset'
+      --devices=rpi | coppice: devices must be of [jetson-agx-orin,
+      --require | coppice: --require needs --devices.
       --allow=HOT | Invalid value for option '--allow'
       --cool-down=5 | coppice: --cool-down must be a duration above 0 with its unit (us, ms, s or min), such as 40 ms: 5.
       --report=/no/such/folder/report.json | coppice: --report must be a file in a folder that exists: /no/such/folder/report.json.

@@ -75,6 +75,24 @@ final class LatencyVerdictTest {
     assertThat(end.code()).isEqualTo(4);
   }
 
+  @ParameterizedTest
+  @CsvSource({"'', 4", "--require, 1"})
+  void shouldSkipAnotherBoardWithTheReason(String require, int code) throws IOException {
+    write("proc/device-tree/compatible", "raspberrypi,4-model-b\0brcm,bcm2711\0");
+    List<String> options = new ArrayList<>(List.of("--limit=100 s", "--devices=raspberry-pi-5,rk3588"));
+    if (!require.isEmpty()) {
+      options.add(require);
+    }
+    assertThat(latency(options.toArray(String[]::new))).isEqualTo(
+        new Cli(code, "SKIPPED: the limit is meant for raspberry-pi-5, rk3588, and this board is raspberry-pi-4b; nothing was measured.\n", ""));
+  }
+
+  @Test
+  void shouldMeasureOnTheBoardThatItIsMeantFor() throws IOException {
+    write("proc/device-tree/compatible", "raspberrypi,5-model-b\0brcm,bcm2712\0");
+    assertThat(latency("--limit=100 s", "--devices=raspberry-pi-5", "--require").code()).isZero();
+  }
+
   @Test
   void shouldNotTrustABoardThatThrottles() throws IOException {
     throttled("4");

@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.stream.Collectors;
 
@@ -30,6 +31,22 @@ public final class Facts {
   /** The key of the board with these files ({@code /} on a real one), or {@code unknown}. */
   public static String board(Path root) {
     return BoardProfile.of(Board.probe(Objects.requireNonNull(root, "root"))).map(BoardProfile::key).orElse(UNKNOWN);
+  }
+
+  /**
+   * Why a limit for these boards does not apply to the one with these files; empty if it is one of them, or none is named.
+   *
+   * @throws IllegalArgumentException if a name is none of {@link #boards()}
+   */
+  public static Optional<String> otherBoard(Path root, List<String> wanted) {
+    Objects.requireNonNull(root, "root");
+    List<String> known = boards();
+    Objects.requireNonNull(wanted, "wanted").stream().filter(board -> !known.contains(board)).findFirst().ifPresent(board -> {
+      throw new IllegalArgumentException("devices must be of " + known + ": " + board);
+    });
+    String here = board(root);
+    return wanted.isEmpty() || wanted.contains(here) ? Optional.empty()
+        : Optional.of("the limit is meant for " + String.join(", ", wanted) + ", and this board is " + (here.equals(UNKNOWN) ? "none that Coppice knows" : here));
   }
 
   /** The machine; docs/reference/latency-report.md explains each key. */

@@ -8,7 +8,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
-import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.IntStream;
@@ -77,14 +76,11 @@ final class LatencyExtension implements TestTemplateInvocationContextProvider, E
 
   /** Why this is not a board of the test. */
   private static Optional<String> mismatch(ExtensionContext context) {
-    List<String> wanted = Arrays.asList(test(context).devices());
-    List<String> known = Facts.boards();
-    wanted.stream().filter(board -> !known.contains(board)).findFirst().ifPresent(board -> {
-      throw new ExtensionConfigurationException("devices must be of " + known + ": " + board + ".");
-    });
-    String here = Facts.board(root(context));
-    return wanted.isEmpty() || wanted.contains(here) ? Optional.empty()
-        : Optional.of("the limit is meant for " + String.join(", ", wanted) + ", and this board is " + (here.equals("unknown") ? "none that Coppice knows" : here));
+    try {
+      return Facts.otherBoard(root(context), Arrays.asList(test(context).devices()));
+    } catch (IllegalArgumentException e) {
+      throw new ExtensionConfigurationException(e.getMessage() + ".", e);
+    }
   }
 
   private static boolean required(ExtensionContext context) {
