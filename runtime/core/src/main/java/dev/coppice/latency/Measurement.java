@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.SplittableRandom;
 import java.util.function.LongConsumer;
 import java.util.function.Supplier;
@@ -59,14 +60,24 @@ public final class Measurement {
     return run(plan, task, root, Host.SYSTEM, progress);
   }
 
-  static Outcome run(LatencyPlan plan, Task task, Path root, Host host, LongConsumer progress) throws Exception {
-    Objects.requireNonNull(task, "task");
-    return new Measurement(Objects.requireNonNull(plan, "plan"), Objects.requireNonNull(root, "root"), host, Objects.requireNonNull(progress, "progress")).measure(task);
+  /** Measures by the same plan as a first time, once the processor has come down to 3 K above the temperature at which that began. */
+  public static Outcome again(Outcome first, Task task, Path root, LongConsumer progress) throws Exception {
+    Objects.requireNonNull(first, "first");
+    return run(first.plan(), task, root, Host.SYSTEM, progress, first.startCelsius());
   }
 
-  private Outcome measure(Task task) throws Exception {
+  static Outcome run(LatencyPlan plan, Task task, Path root, Host host, LongConsumer progress) throws Exception {
+    return run(plan, task, root, host, progress, OptionalDouble.empty());
+  }
+
+  static Outcome run(LatencyPlan plan, Task task, Path root, Host host, LongConsumer progress, OptionalDouble firstCelsius) throws Exception {
+    Objects.requireNonNull(task, "task");
+    return new Measurement(Objects.requireNonNull(plan, "plan"), Objects.requireNonNull(root, "root"), host, Objects.requireNonNull(progress, "progress")).measure(task, firstCelsius);
+  }
+
+  private Outcome measure(Task task, OptionalDouble firstCelsius) throws Exception {
     CoolDown coolDown = new CoolDown(host, root);
-    coolDown.await(plan.coolDown()).ifPresent(findings::add);
+    coolDown.await(plan.coolDown(), firstCelsius).ifPresent(findings::add);
     OwnCost ownCost = OwnCost.measure(host);
     boolean steady = warmUp(task);
     if (!steady) {
@@ -82,7 +93,7 @@ public final class Measurement {
       readings.add(reader.read());
       findings.addAll(Validity.findings(readings, host.collections() - collections, count));
       boolean invalid = findings.stream().anyMatch(finding -> !plan.allowed().contains(finding.doubt()));
-      return new Outcome(plan, new Samples(nanos, count), elapsed, busy, coolDown.waited(), warmUpRuns, invalid ? Optional.of(Verdict.INVALID) : verdict, findings, readings, ownCost,
+      return new Outcome(plan, new Samples(nanos, count), elapsed, busy, coolDown.waited(), coolDown.celsius(), warmUpRuns, invalid ? Optional.of(Verdict.INVALID) : verdict, findings, readings, ownCost,
           reader.unknown());
     }
   }

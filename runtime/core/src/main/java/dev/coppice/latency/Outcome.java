@@ -8,6 +8,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.TreeMap;
 
@@ -19,6 +20,7 @@ import java.util.TreeMap;
  * @param elapsedNanos from the first sample to the last, without what the measurement itself took
  * @param busyNanos the part of them in which the task ran
  * @param coolDownNanos for which it waited before the warm-up
+ * @param startCelsius the processor's temperature after that; empty if not known
  * @param warmUpRuns before the first sample
  * @param verdict empty without a limit, unless it is {@link Verdict#INVALID}
  * @param findings what speaks against the samples, allowed by the plan or not
@@ -26,13 +28,14 @@ import java.util.TreeMap;
  * @param ownCost what measuring a sample costs by itself
  * @param unknown what the board does not tell, and why
  */
-public record Outcome(LatencyPlan plan, Samples samples, long elapsedNanos, long busyNanos, long coolDownNanos, int warmUpRuns, Optional<Verdict> verdict,
+public record Outcome(LatencyPlan plan, Samples samples, long elapsedNanos, long busyNanos, long coolDownNanos, OptionalDouble startCelsius, int warmUpRuns, Optional<Verdict> verdict,
     List<Finding> findings, List<DeviceState> readings, OwnCost ownCost, Map<String, String> unknown) {
 
   /** Copies the collections. */
   public Outcome {
     Objects.requireNonNull(plan, "plan");
     Objects.requireNonNull(samples, "samples");
+    Objects.requireNonNull(startCelsius, "startCelsius");
     Objects.requireNonNull(verdict, "verdict");
     Objects.requireNonNull(ownCost, "ownCost");
     findings = List.copyOf(Objects.requireNonNull(findings, "findings"));
@@ -45,7 +48,7 @@ public record Outcome(LatencyPlan plan, Samples samples, long elapsedNanos, long
     List<Finding> all = new ArrayList<>(findings);
     all.add(Objects.requireNonNull(finding, "finding"));
     Optional<Verdict> judged = plan.allowed().contains(finding.doubt()) ? verdict : Optional.of(Verdict.INVALID);
-    return new Outcome(plan, samples, elapsedNanos, busyNanos, coolDownNanos, warmUpRuns, judged, all, readings, ownCost, unknown);
+    return new Outcome(plan, samples, elapsedNanos, busyNanos, coolDownNanos, startCelsius, warmUpRuns, judged, all, readings, ownCost, unknown);
   }
 
   /** Runs a second. */

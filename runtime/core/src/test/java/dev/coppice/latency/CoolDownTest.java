@@ -51,10 +51,32 @@ final class CoolDownTest {
     assertThat(found.findings()).isEmpty();
   }
 
+  /** What a measurement at 40 degrees left, and one more after it. */
+  private Outcome measureAgainFrom(int heated) throws Exception {
+    Outcome first = measure(40_000, Duration.ofMinutes(5));
+    thousandths = heated;
+    board.temperature(heated);
+    return Measurement.run(first.plan(), () -> host.work(10_000_000), root, host, samples -> { }, first.startCelsius());
+  }
+
+  @Test
+  void shouldWaitUntilThreeKelvinAboveTheBeginOfTheFirst() throws Exception {
+    Outcome again = measureAgainFrom(60_000);
+    assertThat(again.coolDownNanos()).isEqualTo(170_000_000_000L); // 17 K at a tenth a second
+    assertThat(again.startCelsius()).hasValue(43);
+    assertThat(measureAgainFrom(42_900).coolDownNanos()).isZero();
+  }
+
+  @Test
+  void shouldWaitForTheFirstTemperatureWhereTheThrottlePointIsNotKnown() throws Exception {
+    board.write("proc/device-tree/compatible", "acme,board\0");
+    assertThat(measureAgainFrom(44_000).coolDownNanos()).isEqualTo(10_000_000_000L);
+  }
+
   @Test
   void shouldNotTrustABoardThatStaysHot() throws Exception {
     Outcome found = measure(79_000, Duration.ofSeconds(20));
-    assertThat(found.sentence()).startsWith("INVALID: the processor had 77.0 degrees Celsius after 20.00 s of cooling down, expected at most 70: ");
+    assertThat(found.sentence()).startsWith("INVALID: the processor had 77.0 degrees Celsius after 20.00 s of cooling down, expected at most 70.0: ");
     assertThat(found.verdict()).contains(Verdict.INVALID);
   }
 

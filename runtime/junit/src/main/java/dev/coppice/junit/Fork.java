@@ -39,7 +39,7 @@ record Fork(int number, Forks forks, LatencyPlan plan, Optional<Path> bundle, Op
 
   @Override
   public Object resolveParameter(ParameterContext parameter, ExtensionContext context) {
-    LatencyProbe probe = new LatencyProbe(plan, bundle, options, root, (measuring, outcome) -> judge(context, measuring, outcome));
+    LatencyProbe probe = new LatencyProbe(plan, forks.first(), bundle, options, root, (measuring, outcome) -> judge(context, measuring, outcome));
     context.getStore(ROOM).put(LatencyProbe.class, probe); // closed with the store, after the test
     return probe;
   }
@@ -53,7 +53,7 @@ record Fork(int number, Forks forks, LatencyPlan plan, Optional<Path> bundle, Op
   }
 
   private void judge(ExtensionContext context, LatencyProbe probe, Outcome measured) throws Exception {
-    Outcome outcome = forks.add(measured.samples().percentile(plan.percentile())).map(measured::with).orElse(measured);
+    Outcome outcome = forks.add(measured).map(measured::with).orElse(measured);
     Reports.publish(context, root, probe, outcome);
     Verdict verdict = outcome.verdict().orElseThrow();
     if (verdict == Verdict.FAIL || verdict != Verdict.PASS && strict) {

@@ -71,7 +71,10 @@ public @interface LatencyTest {
   /** Longest time of measuring, as long as there is no verdict; empty for the preset's. */
   String maxDuration() default "";
 
-  /** Longest time to wait, before the warm-up, until the processor is 10 K below the point where its clock is lowered. */
+  /**
+   * Longest time to wait, before the warm-up, until the processor is 10 K below the point where its clock is lowered, and at most
+   * 3 K warmer than when the first fork began.
+   */
   String coolDown() default "5 min";
 
   /** Longest time of warming up. */

@@ -84,6 +84,17 @@ final class Examples {
     }
   }
 
+  static final class Heats {
+    static Path temperature; // of the board that the test made up
+
+    @LatencyTest(percentile = 50, limit = "10 s", minDuration = "200 ms", maxDuration = "200 ms", warmUp = "100 ms", coolDown = "1 ms", forks = 2,
+        allow = {Doubt.LOAD, Doubt.UNSTEADY, Doubt.CLOCK, Doubt.GARBAGE})
+    void leavesItsBoardHot(LatencyProbe probe) throws Exception {
+      probe.measure(() -> milliseconds(1));
+      Files.writeString(temperature, "60000\n");
+    }
+  }
+
   static final class OnlyOnAPi5 {
     @LatencyTest(percentile = 50, limit = "10 s", devices = "raspberry-pi-5", minDuration = "200 ms", maxDuration = "200 ms", warmUp = "100 ms",
         allow = {Doubt.LOAD, Doubt.UNSTEADY, Doubt.CLOCK, Doubt.GARBAGE})

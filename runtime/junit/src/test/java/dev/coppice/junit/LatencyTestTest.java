@@ -137,6 +137,16 @@ final class LatencyTestTest {
   }
 
   @Test
+  void shouldNotTrustAForkThatBeganHotterThanTheFirst() throws IOException {
+    Path zone = Files.createDirectories(folder.resolve("board/sys/class/thermal/thermal_zone0"));
+    Files.writeString(zone.resolve("type"), "cpu-thermal\n");
+    Examples.Heats.temperature = Files.writeString(zone.resolve("temp"), "40000\n");
+    List<TestExecutionResult> results = results(run(selectClass(Examples.Heats.class), folder.resolve("board")));
+    assertThat(results).extracting(TestExecutionResult::getStatus).containsExactly(TestExecutionResult.Status.SUCCESSFUL, TestExecutionResult.Status.ABORTED);
+    assertThat(message(results.get(1))).startsWith("INVALID: the processor had 60.0 degrees Celsius after ").contains("expected at most 43.0");
+  }
+
+  @Test
   void shouldRunOnItsBoard() {
     Events events = run(selectClass(Examples.OnlyOnAPi5.class), PI_4.resolveSibling("raspberry-pi-5"));
     assertThat(results(events)).extracting(TestExecutionResult::getStatus).containsExactly(TestExecutionResult.Status.SUCCESSFUL);
