@@ -4,11 +4,16 @@ import dev.coppice.api.OpenOptions;
 import dev.coppice.latency.LatencyPlan;
 import dev.coppice.latency.Outcome;
 import dev.coppice.latency.Verdict;
+import java.io.IOException;
 import java.nio.file.Path;
+import java.text.ParseException;
 import java.util.List;
 import java.util.Optional;
+import jdk.jfr.Configuration;
+import jdk.jfr.Recording;
 import org.junit.jupiter.api.extension.AfterTestExecutionCallback;
 import org.junit.jupiter.api.extension.Extension;
+import org.junit.jupiter.api.extension.ExtensionConfigurationException;
 import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.jupiter.api.extension.ParameterContext;
 import org.junit.jupiter.api.extension.ParameterResolver;
@@ -17,7 +22,7 @@ import org.opentest4j.AssertionFailedError;
 import org.opentest4j.TestAbortedException;
 
 /** One measurement of a {@link LatencyTest}: gives it a probe, publishes what was found, and judges. */
-record Fork(int number, Forks forks, LatencyPlan plan, Optional<Path> bundle, OpenOptions options, Path root, boolean strict)
+record Fork(int number, Forks forks, LatencyPlan plan, Optional<Path> bundle, OpenOptions options, Path root, boolean record, boolean strict)
     implements TestTemplateInvocationContext, ParameterResolver, AfterTestExecutionCallback {
 
   private static final ExtensionContext.Namespace ROOM = ExtensionContext.Namespace.create(LatencyTest.class);
@@ -39,9 +44,18 @@ record Fork(int number, Forks forks, LatencyPlan plan, Optional<Path> bundle, Op
 
   @Override
   public Object resolveParameter(ParameterContext parameter, ExtensionContext context) {
-    LatencyProbe probe = new LatencyProbe(plan, forks.first(), bundle, options, root, (measuring, outcome) -> judge(context, measuring, outcome));
+    LatencyProbe probe = new LatencyProbe(plan, forks.first(), bundle, options, root, record ? Optional.of(recording()) : Optional.empty(), (measuring, outcome) -> judge(context, measuring, outcome));
     context.getStore(ROOM).put(LatencyProbe.class, probe); // closed with the store, after the test
     return probe;
+  }
+
+  /** With the JDK's own settings for short recordings. */
+  private static Recording recording() {
+    try {
+      return new Recording(Configuration.getConfiguration("profile"));
+    } catch (IOException | ParseException e) {
+      throw new ExtensionConfigurationException("record needs a Java with the flight recorder's configuration \"profile\", found none (" + e + "); use another Java, or measure without.", e);
+    }
   }
 
   @Override

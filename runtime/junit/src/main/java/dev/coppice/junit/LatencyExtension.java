@@ -54,7 +54,7 @@ final class LatencyExtension implements TestTemplateInvocationContextProvider, E
         throw new IllegalArgumentException("bundle must be a folder with a bundle.json: " + bundle.get().toAbsolutePath());
       }
       Forks forks = new Forks(test.forks());
-      return IntStream.rangeClosed(1, test.forks()).mapToObj(fork -> new Fork(fork, forks, plan, bundle, options, root(context), strict(context)));
+      return IntStream.rangeClosed(1, test.forks()).mapToObj(fork -> new Fork(fork, forks, plan, bundle, options, root(context), test.record(), strict(context)));
     } catch (IllegalArgumentException e) {
       throw new ExtensionConfigurationException("@LatencyTest of " + context.getRequiredTestMethod().getName() + ": " + e.getMessage() + ".", e);
     }

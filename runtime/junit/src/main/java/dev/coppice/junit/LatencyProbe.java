@@ -8,6 +8,7 @@ import dev.coppice.latency.Measurement;
 import dev.coppice.latency.Outcome;
 import java.nio.file.Path;
 import java.util.Optional;
+import jdk.jfr.Recording;
 
 /** What a {@link LatencyTest} times with. For the thread of the test alone. */
 public final class LatencyProbe implements AutoCloseable {
@@ -22,17 +23,19 @@ public final class LatencyProbe implements AutoCloseable {
   private final Optional<Path> bundle;
   private final OpenOptions options;
   private final Path root;
+  private final Optional<Recording> recording;
   private final Judge judge;
   private Classifier classifier;
   private boolean measured;
 
-  /** first: what an earlier fork of the same test found. */
-  LatencyProbe(LatencyPlan plan, Optional<Outcome> first, Optional<Path> bundle, OpenOptions options, Path root, Judge judge) {
+  /** first: what an earlier fork of the same test found. recording: of the measurement; closed with the probe. */
+  LatencyProbe(LatencyPlan plan, Optional<Outcome> first, Optional<Path> bundle, OpenOptions options, Path root, Optional<Recording> recording, Judge judge) {
     this.plan = plan;
     this.first = first;
     this.bundle = bundle;
     this.options = options;
     this.root = root;
+    this.recording = recording;
     this.judge = judge;
   }
 
@@ -61,7 +64,9 @@ public final class LatencyProbe implements AutoCloseable {
       throw new IllegalStateException("A latency test measures once: make a second @LatencyTest for what else is to be timed.");
     }
     measured = true;
+    recording.ifPresent(Recording::start);
     Outcome outcome = first.isPresent() ? Measurement.again(first.get(), task, root, samples -> { }) : Measurement.run(plan, task, root, samples -> { });
+    recording.ifPresent(Recording::stop);
     judge.judge(this, outcome);
     return outcome;
   }
@@ -74,12 +79,17 @@ public final class LatencyProbe implements AutoCloseable {
     return options;
   }
 
+  Optional<Recording> recording() {
+    return recording;
+  }
+
   boolean measured() {
     return measured;
   }
 
   @Override
   public void close() {
+    recording.ifPresent(Recording::close);
     if (classifier != null) {
       classifier.close();
     }

@@ -89,6 +89,12 @@ public @interface LatencyTest {
   /** What may happen without making the result invalid; the report begins with it. */
   Doubt[] allow() default {};
 
+  /**
+   * Whether the JDK's flight recorder runs during the measurement, and its recording is published as {@code latency.jfr}: what the
+   * JVM and the machine did beside the samples. It costs time of its own.
+   */
+  boolean record() default false;
+
   /** Of the arrivals of {@link Scenario#SERVER}. */
   long seed() default 1;
 }

@@ -27,6 +27,9 @@ final class Reports {
   private Reports() {}
 
   static void publish(ExtensionContext context, Path root, LatencyProbe probe, Outcome outcome) throws IOException {
+    if (probe.recording().isPresent()) {
+      context.publishFile("latency.jfr", MediaType.APPLICATION_OCTET_STREAM, file -> probe.recording().get().dump(file));
+    }
     Map<String, String> about = new LinkedHashMap<>();
     about.put("date", LocalDate.now(ZoneOffset.UTC).toString());
     about.putAll(Facts.machine(root, Coppice.diagnostics()));

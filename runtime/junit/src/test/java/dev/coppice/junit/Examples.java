@@ -84,6 +84,15 @@ final class Examples {
     }
   }
 
+  static final class Recorded {
+    @LatencyTest(bundle = "../../export/bundles/imagenette-mini", threads = 1, percentile = 50, limit = "10 s", minDuration = "200 ms", maxDuration = "200 ms", warmUp = "100 ms", record = true,
+        allow = {Doubt.LOAD, Doubt.UNSTEADY, Doubt.CLOCK, Doubt.GARBAGE})
+    void classifies(LatencyProbe probe) throws Exception {
+      Image frame = Coppice.image(Path.of(BUNDLE, "../../../docs/images/golf-ball.jpg"));
+      probe.measure(() -> probe.classifier().classify(frame));
+    }
+  }
+
   static final class Heats {
     static Path temperature; // of the board that the test made up
 

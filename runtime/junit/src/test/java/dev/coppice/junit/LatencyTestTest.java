@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Tag;
+import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -134,6 +135,12 @@ final class LatencyTestTest {
     assertThat(events.skipped().stream().map(Event::getPayload).map(Object::toString).toList().toString())
         .contains("the limit is meant for raspberry-pi-5, and this board is raspberry-pi-4b");
     assertThat(results(events)).isEmpty();
+  }
+
+  @Test
+  void shouldRecordWhatTheJvmDidMeanwhile() throws IOException {
+    assertThat(results(run(Examples.Recorded.class))).extracting(TestExecutionResult::getStatus).containsExactly(TestExecutionResult.Status.SUCCESSFUL);
+    assertThat(RecordingFile.readAllEvents(folder.resolve("reports/latency.jfr"))).extracting(event -> event.getEventType().getName()).contains("coppice.Inference", "jdk.CPULoad");
   }
 
   @Test
