@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import onnx
@@ -14,14 +15,15 @@ from torch.nn import functional as F
 
 from coppice_export import parity
 from coppice_export.check import CheckError, sample_images, session, used_operators
-from coppice_export.config import Attention
+from coppice_export.config import Attention, Reduction
 from coppice_export.float16 import float16_stored
 from coppice_export.model import Flavour, build_model
 from coppice_export.operators import attention_block, mlp_block, panels
-from coppice_export.quantize import int8_dynamic, quantised_layers
+from coppice_export.quantize import activation_ranges, block_limits, int8_dynamic, matrix_layers, quantised_layers
 from coppice_export.reductions import Tokens
 from coppice_export.reference import Block
 from coppice_export.repack import block_layers
+from coppice_export.sensitivity import logits, relative_error
 from coppice_export.separate import separated
 
 SHAPES = [(1, 1), (16, 4), (17, 5), (40, 27)]
@@ -74,6 +76,18 @@ def test_activation_is_within_half_a_step_and_zero_is_exact(row):
     # The zero is rounded to a step as well, so ends may be cut by half a step more.
     assert (np.abs((steps - zero) * unit - x) <= (1 + 1e-5) * unit).all()
     assert ((steps - zero)[x == 0] == 0).all()
+
+
+def test_given_range_clips_and_has_one_step_for_all_rows():
+    """Rows inside keep within half a step, what is beyond becomes an end, and a row with NaN stays one."""
+    x = np.array([[-1, 0, 0.3], [2, 9, -7], [0, np.nan, 1], [np.inf, 0, 0]], np.float32)
+    steps, unit, zero = (value.astype(np.float64) for value in panels.quantised(x, (-1.0, 2.0)))
+    assert unit[:, 0].tolist()[:2] == [float(np.float32(3 / 254))] * 2
+    assert np.isnan(unit[2:]).all()
+    found = (steps - zero) * unit
+    assert np.abs(found[0] - x[0]).max() <= (0.5 + 1e-5) * unit[0]
+    # The zero is rounded to a step as well.
+    np.testing.assert_allclose(found[1], [2, 2, -1], rtol=0, atol=float(unit[0, 0]))
 
 
 def test_int8_layer_is_the_product_of_what_the_steps_stand_for():
@@ -201,6 +215,40 @@ def _logits(model: onnx.ModelProto, tiny, keep=(9, 4)) -> np.ndarray:
     return np.concatenate([runner.run(["logits"], feed)[0] for feed in feeds])
 
 
+@pytest.fixture(scope="module")
+def feeds(tiny):
+    budgets = ([16, 16], [8, 4])
+    return [{"image": image, "keep": np.array(budgets[i % 2])} for i, image in enumerate(sample_images(tiny, 4))]
+
+
+def test_limits_are_the_ranges_of_separate_operators(model, tiny, tiny_state, feeds):
+    """What goes into each layer of a graph that was never one of blocks; 0 is among it."""
+    separate = build_model(tiny, tiny_state, Flavour.SEPARATE)
+    ranges, layers, limits = activation_ranges(separate, feeds), matrix_layers(separate), block_limits(model, feeds)
+    assert list(limits) == list(block_layers(model))
+    expected = [ranges[layers[name].input[0]] for name in limits]
+    expected = [(min(r.low, 0), max(r.high, 0)) for r in expected]
+    np.testing.assert_allclose(list(limits.values()), expected, rtol=1e-4)
+
+
+def test_calibrated_layers_say_their_ranges_but_those_kept(model, feeds):
+    """An attribute for each int8 layer; logits move, and those of the pictures that were calibrated with a little."""
+    limits = block_limits(model, feeds)
+    made = int8_dynamic(model, ["blocks.1.fc2"], limits=limits)
+    found = {}
+    for name, layer in block_layers(made).items():
+        ranges = {a.name: list(a.floats) for a in layer.node.attribute if a.name.endswith("_range")}
+        found |= {name: ranges.get(f"{name.rpartition('.')[2]}_range")}
+    assert found.pop("blocks.1.fc2") is None
+    np.testing.assert_allclose(list(found.values()), [limits[name] for name in found], rtol=1e-6)
+    exact, dynamic, static = (logits(graph, feeds) for graph in (model, int8_dynamic(model), made))
+    assert 1e-3 < relative_error(static, exact) < 0.1
+    assert np.abs(static - dynamic).max() > 1e-3
+    # Other pictures are clipped: a tenth of the range is another model.
+    narrow = int8_dynamic(model, limits={name: (low / 10, high / 10) for name, (low, high) in limits.items()})
+    assert relative_error(logits(narrow, feeds), exact) > 0.2
+
+
 @pytest.mark.parametrize("attention", ["softmax", "linear", "hallucinated"])
 def test_blocks_taken_apart_are_the_graph_of_separate_operators(tiny, random_state, attention):
     """The same logits without blocks, at a budget, with factors of fc2."""
@@ -224,11 +272,35 @@ def test_int8_blocks_taken_apart_keep_their_rounded_weights(tiny, model):
     assert np.abs(int8 - apart).max() < 0.1 * np.std(exact)
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16", "int8"])
-def test_every_block_equals_its_reference(tiny, model, precision):
+def test_blocks_taken_apart_keep_the_names_of_their_layers(tiny, random_state):
+    """So `quantize --keep-float blocks.7.fc2` means the same; a constant that several blocks read is there once."""
+    places = tuple(range(17))
+    config = replace(tiny, reductions=Reduction.at(1, 3, method="static", places=places), fc2_rank=(9,) * 5)
+    model = build_model(config, random_state(config), Flavour.BLOCKS)
+    apart = separated(model)
+    assert sorted(matrix_layers(apart)) == sorted([*block_layers(model), "head"])
+    names = [array.name for array in apart.graph.initializer]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "int8", "int8 with limits"])
+def test_every_block_equals_its_reference(tiny, model, precision, feeds):
     """Alone, on random tokens; far enough from 0 that the comparison is one."""
-    made = {"float32": lambda m: m, "float16": float16_stored, "int8": int8_dynamic}[precision](model)
+    limits = block_limits(model, feeds) if precision == "int8 with limits" else {}
+    made = {"float32": lambda m: m, "float16": float16_stored}.get(precision, partial(int8_dynamic, limits=limits))(
+        model
+    )
     assert 0 < parity.check_blocks(made, tiny.tokens) < 1e-3
+
+
+def test_wrong_range_is_refused_by_its_block(tiny, model, feeds, monkeypatch):
+    """The twin: a reference that leaves ranges out."""
+    right = mlp_block.reference
+    monkeypatch.setattr(
+        mlp_block, "reference", lambda inputs, epsilon, activation, **ranges: right(inputs, epsilon, activation)
+    )
+    with pytest.raises(CheckError, match=r"MlpBlock_\d+: differs from its reference"):
+        parity.check_blocks(int8_dynamic(model, limits=block_limits(model, feeds)), tiny.tokens)
 
 
 @pytest.mark.parametrize("operator", ["MlpBlock", "AttentionBlock"])

@@ -22,7 +22,8 @@ from coppice_export.check import ops_library, sample_images, session
 from coppice_export.config import Conv
 from coppice_export.float16 import float16_computed, float16_stored
 from coppice_export.model import Flavour, build_model
-from coppice_export.quantize import activation_ranges, int8_dynamic, int8_static, matrix_layers
+from coppice_export.quantize import activation_ranges, int8_dynamic, int8_static, matrix_layers, quantised_layers
+from coppice_export.repack import block_layers
 from coppice_export.sensitivity import LayerError, layer_errors, logits, relative_error, worst_layers
 
 
@@ -129,13 +130,14 @@ def test_reduced_range_leaves_a_bit_free(model):
     assert 2 * 64 * 255 < 2**15
 
 
-def test_layer_with_an_outlier_costs_most(tiny, tiny_state, feeds):
+@pytest.mark.parametrize("flavour", [Flavour.BLOCKS, Flavour.SEPARATE])
+def test_layer_with_an_outlier_costs_most(tiny, tiny_state, feeds, flavour):
     """One input of a layer made a thousand times as large takes the steps of all the others."""
     state = {name: array.copy() for name, array in tiny_state.items()}
     state["blocks.2.norm2.weight"][0] *= 1000
     state["blocks.2.fc1.weight"][:, 0] /= 1000
-    spoilt = build_model(tiny, state, Flavour.SEPARATE)
-    errors = list(layer_errors(spoilt, int8_dynamic, list(matrix_layers(spoilt)), feeds[:4]))
+    spoilt = build_model(tiny, state, flavour)
+    errors = list(layer_errors(spoilt, int8_dynamic, quantised_layers(spoilt), feeds[:4]))
     by_name = {e.layer: e for e in errors}
     assert worst_layers(errors, 1) == ["blocks.2.fc1"]
     assert "blocks.2.fc1" in worst_layers(errors)
@@ -280,6 +282,27 @@ def test_quantize_reports_layers_rungs_and_accuracy(call, source, photographs, t
     assert (manifest["name"], manifest["version"]) == ("small", "3.0.0")
     assert all(0 <= rung["top1"] <= 100 for rung in manifest["ladder"])
     assert manifest["accuracy"] == {"data": f"{photographs.name} (20 photographs)", "metric": "top1"}
+
+
+def test_blocks_that_one_range_would_spoil_are_quantised_by_token(call, source, photographs, tmp_path):
+    """The two worst layers are int8 without a range, the named one is float32, all others have one."""
+    code, error = call(
+        *("quantize", source, "--out", "made", "--photographs", photographs, "--precision", "int8-static"),
+        *("--sensitivity", "--worst", 2, "--keep-float", "blocks.2.qkv"),
+    )
+    assert code == 0, error
+    (by_token,) = (line.split(", ") for line in re.findall("by token: (.*)", error))
+    (kept,) = (line.split(", ") for line in re.findall("in float32: the stem, (.*)", error))
+    assert len(by_token) + len(kept) == 3
+    assert set(kept) <= {"blocks.2.qkv", "head"}  # the head has no range to lose
+    model = onnx.load(read_bundle(tmp_path / "made").model)
+    layers, types = block_layers(model), {array.name: array.data_type for array in model.graph.initializer}
+    ranges = {}
+    for name, layer in layers.items():
+        slot = name.rpartition(".")[2]
+        ranges[name] = f"{slot}_range" in {attribute.name for attribute in layer.node.attribute}
+    assert {name for name, found in ranges.items() if not found} == {*by_token, "blocks.2.qkv"}
+    assert {name for name in layers if types[f"{name}.weight"] != onnx.TensorProto.INT8} == {"blocks.2.qkv"}
 
 
 def _one_image_many_times(folder):

@@ -26,6 +26,8 @@ Node node(Draw& draw, ONNXTensorElementDataType type) {
             {{"num_heads", static_cast<int64_t>(heads)}, {"attention", std::string(kind)}, {"score", std::string("cls")}},
             block_inputs(p, "qkv", "proj", type),
             {{"y", type}, {softmax && draw.flag() ? "scores" : "", type}, {draw.flag() ? "projection" : "", type}}};
+  add_range(draw, "qkv", p.first, call.attributes);
+  add_range(draw, "proj", p.last, call.attributes);
   call.inputs.resize(14);
   const auto items = static_cast<int64_t>(batch), length = static_cast<int64_t>(tokens), rows = static_cast<int64_t>(draw.number(0, 9));
   if (hallucinated) {

@@ -38,10 +38,13 @@ Node node(Draw& draw, ONNXTensorElementDataType type) {
             {{"activation", std::string(gated ? "swiglu" : draw.one_of<const char*>({"gelu", "gelu_tanh"}))}, {"epsilon", draw.one_of({1e-6f, 0.0f})}},
             block_inputs(p, "fc1", "fc2", type),
             {{"y", type}}};
+  add_range(draw, "fc1", p.first, call.attributes);
+  add_range(draw, "fc2", p.last, call.attributes);
   if (compact) {
     LinearProblem u = linear_layer(draw, features, rank);
     // The rank is what float panels say, or the first factor's scales; int8 panels alone say it to four.
     if (u.type != WeightType::kInt8 && p.last.type == WeightType::kInt8) u = random_linear(WeightType::kInt8, 1, features, rank, 1);
+    add_range(draw, "fc2_u", u, call.attributes);
     const std::vector<Argument> factor = layer_inputs("fc2_u", u);
     call.inputs.insert(call.inputs.end(), {factor[0], factor[2]});
   }

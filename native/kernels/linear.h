@@ -8,7 +8,7 @@
 // An int8 layer quantises its input by row: lo = min(0, x), hi = max(0, x), unit = (hi - lo) / 254 (1 where that is below
 // 2^-126), zero = round(-lo / unit) - 127, q = min(127, round(x / unit) + zero), to even; x / unit is float32(x * float32(1 / unit)).
 // y = unit scale (sum of q w - zero * sum of w) + bias; its sums are int32, so every body finds the same. A row that holds NaN
-// or an infinity, or whose range passes float32, becomes NaN.
+// or an infinity, or whose range passes float32, becomes NaN. A layer with a range has that lo and hi for all rows, and clips x to it.
 // float32 sums run over rising depth. NaN and infinity propagate. Rows of x and y must not overlap, but y may be residual.
 #pragma once
 
@@ -32,6 +32,8 @@ struct Linear {
   const float* scale;         // [columns]; int8 only
   const int32_t* weight_sum;  // [columns], of a column's weights; int8 only
   const float* bias;          // [columns], or null
+  // Of an int8 layer's input, low <= 0 <= high and (high - low) / 254 a normal number; both 0: each row has its own.
+  float low = 0, high = 0;
 };
 
 struct LayerNorm {

@@ -9,23 +9,6 @@ namespace {
 // Longer sides would take 32-bit sizes past their end.
 constexpr int64_t kLongestSide = 1 << 20;
 
-// `fallback` where the attribute is absent or an empty list.
-template <class T, size_t length>
-std::array<T, length> list_attribute(const Ort::ConstKernelInfo& info, const char* name, std::array<T, length> fallback) {
-  std::vector<T> values;
-  try {
-    values = info.GetAttributes<T>(name);
-  } catch (const Ort::Exception&) {
-    return fallback;
-  }
-  if (values.empty()) return fallback;
-  if (values.size() != length) {
-    refuse(std::string("attribute ") + name + " must have " + std::to_string(length) + " values, found " + std::to_string(values.size()) + ".");
-  }
-  std::copy(values.begin(), values.end(), fallback.begin());
-  return fallback;
-}
-
 // Halves go to the even side, as Python's round and Java's rint have it.
 size_t margin(size_t resized, size_t crop) { return static_cast<size_t>(std::nearbyint(static_cast<double>(resized - crop) / 2)); }
 

@@ -1,6 +1,7 @@
 #include "linear_layer.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace coppice {
 namespace {
@@ -8,6 +9,20 @@ namespace {
 std::string axis(size_t n) { return std::to_string(n); }
 
 size_t up(size_t n, size_t step) { return (n + step - 1) / step; }
+
+// Of an int8 layer's input; two zeros where there is none.
+std::array<float, 2> range_attribute(const Ort::ConstKernelInfo& info, const std::string& weight_name, bool bytes) {
+  const std::string name = weight_name + "_range";
+  const auto range = list_attribute<float, 2>(info, name.c_str(), {0, 0});
+  if (range[0] == 0 && range[1] == 0) return range;
+  if (!bytes) refuse("attribute " + name + " needs int8 weights in " + weight_name + "; leave it out.");
+  const float unit = (range[1] - range[0]) / 254;
+  if (!(range[0] <= 0 && range[1] >= 0 && std::isnormal(unit))) {
+    refuse("attribute " + name + " must be the least and the greatest input, low <= 0 <= high, at least 3e-36 and at most 3.4e38 apart, found " +
+           std::to_string(range[0]) + " and " + std::to_string(range[1]) + "; calibrate it with the export.");
+  }
+  return range;
+}
 
 }  // namespace
 
@@ -63,6 +78,7 @@ LinearLayer::LinearLayer(const Ort::ConstKernelInfo& info, const Inputs& inputs,
     refuse(std::string("input ") + inputs.scale_name + (bytes ? " is missing; int8 weights need one scale for each of " + axis(columns_) + " outputs."
                                                               : " needs int8 weights in " + std::string(inputs.weight_name) + "; leave it out."));
   }
+  range_ = range_attribute(info, inputs.weight_name, bytes);
   weight_ = weight.data();
   if (!bytes) return;
   if (depth_ > kMaxInt8Depth) refuse(name + " of int8 may have at most " + axis(kMaxInt8Depth) + " inputs, found " + axis(depth_) + "; leave it in float32.");
@@ -86,7 +102,7 @@ LinearLayer::LinearLayer(const Ort::ConstKernelInfo& info, const Inputs& inputs,
 
 Linear LinearLayer::described() const {
   return {type_, depth_, columns_, weight_, scale_.empty() ? nullptr : scale_.data(), weight_sum_.empty() ? nullptr : weight_sum_.data(),
-          bias_.empty() ? nullptr : bias_.data()};
+          bias_.empty() ? nullptr : bias_.data(), range_[0], range_[1]};
 }
 
 NormLayer::NormLayer(const Ort::ConstKernelInfo& info, size_t first, const std::string& name)

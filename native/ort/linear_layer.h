@@ -33,7 +33,7 @@ class ConstantInput {
 
 class LinearLayer {
  public:
-  // The numbers of its inputs and their names; a name that is null: there is none.
+  // The numbers of its inputs and their names; a name that is null: there is none. The attribute WEIGHT_range is its input's range.
   struct Inputs {
     size_t weight;
     const char* weight_name;
@@ -56,6 +56,7 @@ class LinearLayer {
   const void* weight_;
   std::vector<float> bias_, scale_;
   std::vector<int32_t> weight_sum_;
+  std::array<float, 2> range_;
 };
 
 struct NormLayer {

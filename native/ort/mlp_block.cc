@@ -20,6 +20,8 @@ MlpBlock::MlpBlock(const Ort::ConstKernelInfo& info, size_t first, const std::st
     const auto rank = static_cast<size_t>(u_scale.given() && u_scale.shape().size() == 1 ? u_scale.shape()[0] : panels.size() == 4 ? 4 * panels[1] : panels[1]);
     fc2_u_.emplace(info, LinearLayer::Inputs{first + 8, "fc2_u", 0, nullptr, first + 9, "fc2_u_scale"}, features, rank);
     features = rank;
+  } else if (has_attribute(info, "fc2_u_range")) {
+    refuse("attribute fc2_u_range needs input fc2_u; connect it or leave the range out.");
   } else if (u_scale.given()) {
     refuse("input fc2_u_scale needs fc2_u; connect it or leave the scale out.");
   }

@@ -11,25 +11,30 @@ namespace {
 
 size_t axis_count(const char* axes) { return static_cast<size_t>(std::count(axes, axes + std::strlen(axes), ',')) + 1; }
 
-// ONNX Runtime reports a missing attribute and one of another type alike; only the other getters tell them apart.
-bool has_other_type(const Ort::ConstKernelInfo& info, const char* name) {
+}  // namespace
+
+bool has_attribute(const Ort::ConstKernelInfo& info, const char* name) {
   const OrtApi& api = Ort::GetApi();
   int64_t integer;
   float number;
-  size_t length = 0;
+  size_t length = 0, integers = 0, numbers = 0;  // of a list of another type, 0
   bool found = false;
   for (OrtStatus* status : {api.KernelInfoGetAttribute_int64(info, name, &integer), api.KernelInfoGetAttribute_float(info, name, &number),
                             api.KernelInfoGetAttribute_string(info, name, nullptr, &length)}) {
     found = found || status == nullptr;
     api.ReleaseStatus(status);
   }
-  return found;
+  api.ReleaseStatus(api.KernelInfoGetAttributeArray_int64(info, name, nullptr, &integers));
+  api.ReleaseStatus(api.KernelInfoGetAttributeArray_float(info, name, nullptr, &numbers));
+  return found || integers + numbers > 0;
 }
+
+namespace {
 
 bool present(const Ort::ConstKernelInfo& info, const char* name, OrtStatus* status, const char* type) {
   if (status == nullptr) return true;
   Ort::GetApi().ReleaseStatus(status);
-  if (has_other_type(info, name)) refuse(std::string("attribute ") + name + " must be " + type + ".");
+  if (has_attribute(info, name)) refuse(std::string("attribute ") + name + " must be " + type + ".");
   return false;
 }
 

@@ -5,6 +5,8 @@
 #include <onnxruntime_cxx_api.h>
 #undef ORT_API_MANUAL_INIT
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdio>
 #include <optional>
@@ -80,6 +82,27 @@ float float_attribute(const Ort::ConstKernelInfo& info, const char* name, float 
 size_t choice_attribute(const Ort::ConstKernelInfo& info, const char* name, std::initializer_list<const char*> allowed);
 size_t heads_attribute(const Ort::ConstKernelInfo& info);
 size_t prefix_attribute(const Ort::ConstKernelInfo& info);
+// Of whichever type, no empty list: ONNX Runtime reports a missing attribute and one of another type alike.
+bool has_attribute(const Ort::ConstKernelInfo& info, const char* name);
+
+// `fallback` where the attribute is absent or an empty list.
+template <class T, size_t length>
+std::array<T, length> list_attribute(const Ort::ConstKernelInfo& info, const char* name, std::array<T, length> fallback) {
+  std::vector<T> values;
+  try {
+    values = info.GetAttributes<T>(name);
+  } catch (const Ort::Exception&) {  // absent
+  }
+  if (values.empty()) {
+    if (has_attribute(info, name)) refuse(std::string("attribute ") + name + " must be a list of " + (std::is_same_v<T, float> ? "floats." : "integers."));
+    return fallback;
+  }
+  if (values.size() != length) {
+    refuse(std::string("attribute ") + name + " must have " + std::to_string(length) + " values, found " + std::to_string(values.size()) + ".");
+  }
+  std::copy(values.begin(), values.end(), fallback.begin());
+  return fallback;
+}
 
 // The packed projection qkv[B, N, 3 * heads * dim], refused unless the head count divides it.
 struct Projection {

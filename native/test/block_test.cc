@@ -67,6 +67,36 @@ TEST_P(Blocks, CompactMlpShouldBeItsLayers) {
   EXPECT_EQ(values(outcome.outputs[0]), last_layer(p.last, compact, p.x));
 }
 
+std::vector<float> range_of(const LinearProblem& layer) { return {layer.low, layer.high}; }
+
+TEST(CalibratedBlock, EveryLayerShouldHaveItsRange) {
+  BlockProblem p = random_block(2, 41, 30, 119, 21, WeightType::kInt8, WeightType::kInt8, 7);
+  LinearProblem u = random_linear(WeightType::kInt8, 1, 119, 21, 9);
+  u.bias.clear();
+  p.first.low = -2, p.first.high = 2.5f, u.low = -0.2f, u.high = 3, p.last.low = -40, p.last.high = 50;
+  Node node{"MlpBlock", {{"fc1_range", range_of(p.first)}, {"fc2_u_range", range_of(u)}, {"fc2_range", range_of(p.last)}}, block_inputs(p, "fc1", "fc2"), {{"y"}}};
+  const std::vector<Argument> factor = layer_inputs("fc2_u", u);
+  node.inputs.insert(node.inputs.end(), {factor[0], factor[2]});
+  const Outcome outcome = run(node);
+  ASSERT_EQ(outcome.code, ORT_OK) << outcome.message;
+  const std::vector<float> compact = last_layer(u, first_layer(p, Activation::kGelu), {});
+  EXPECT_EQ(values(outcome.outputs[0]), last_layer(p.last, compact, p.x));
+  node.attributes.pop_back();
+  EXPECT_NE(values(run(node).outputs[0]), last_layer(p.last, compact, p.x));
+}
+
+TEST(CalibratedBlock, BothProjectionsShouldHaveTheirRanges) {
+  BlockProblem p = random_block(2, 41, 30, 90, 30, WeightType::kInt8, WeightType::kInt8, 7);
+  p.first.low = -2, p.first.high = 2.5f, p.last.low = -0.5f, p.last.high = 0.25f;
+  const Outcome outcome = run({"AttentionBlock", {{"num_heads", int64_t{3}}, {"qkv_range", range_of(p.first)}, {"proj_range", range_of(p.last)}},
+                               block_inputs(p, "qkv", "proj"), {{"y"}, {""}, {"projection"}}});
+  ASSERT_EQ(outcome.code, ORT_OK) << outcome.message;
+  const std::vector<float> projection = values(outcome.outputs[1]);
+  EXPECT_EQ(projection, first_layer(p, Activation::kNone));
+  const Outcome mixed = run({"TokenAttention", {{"num_heads", int64_t{3}}}, {floats("qkv", {2, 41, 90}, projection)}, {{"y"}}});
+  EXPECT_EQ(values(outcome.outputs[0]), last_layer(p.last, values(mixed.outputs[0]), p.x));
+}
+
 // The attention operators by themselves on the projection that the block hands on.
 struct Form {
   std::string name, op;

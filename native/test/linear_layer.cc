@@ -24,13 +24,14 @@ struct QuantisedRow {
   std::vector<int> q;  // less zero
 };
 
-QuantisedRow quantise(const float* x, size_t depth) {
-  float lo = 0, hi = 0;
+QuantisedRow quantise(const LinearProblem& p, const float* x) {
+  const size_t depth = p.depth;
+  const bool own = p.low == 0 && p.high == 0;
+  float lo = p.low, hi = p.high;
   bool finite = true;
   for (size_t k = 0; k < depth; ++k) {
     finite = finite && std::isfinite(x[k]);
-    lo = std::min(lo, x[k]);
-    hi = std::max(hi, x[k]);
+    if (own) lo = std::min(lo, x[k]), hi = std::max(hi, x[k]);
   }
   if (!finite || !std::isfinite(hi - lo)) return {NAN, std::vector<int>(depth)};
   float unit = (hi - lo) / 254;
@@ -42,7 +43,7 @@ QuantisedRow quantise(const float* x, size_t depth) {
   };
   const int zero = rounded(-lo) - 127;
   QuantisedRow row{unit, {}};
-  for (size_t k = 0; k < depth; ++k) row.q.push_back(std::min(127, rounded(x[k]) + zero) - zero);
+  for (size_t k = 0; k < depth; ++k) row.q.push_back(std::min(127, rounded(std::clamp(x[k], lo, hi)) + zero) - zero);
   return row;
 }
 
@@ -97,7 +98,7 @@ std::vector<float> run_linear_layer(const LinearKernels& kernels, const LinearPr
   const Guarded<float> scale(p.scale), bias(p.bias), residual(p.residual);
   const Guarded<int32_t> sums(bytes ? weight_sums(p) : std::vector<int32_t>());
   const Linear layer{p.type, p.depth, p.columns, weight.data(), bytes ? scale.data() : nullptr, bytes ? sums.data() : nullptr,
-                     p.bias.empty() ? nullptr : bias.data()};
+                     p.bias.empty() ? nullptr : bias.data(), p.low, p.high};
   // The last row ends at the guard page.
   const auto length = [&](size_t width) { return p.rows * (width + gap) - (p.rows > 0 ? gap : 0); };
   Guarded<float> x(length(p.depth)), y(length(p.columns)), scratch(kernels.scratch(layer, p.rows));
@@ -121,7 +122,7 @@ Expected linear_layer_reference(const LinearProblem& p, bool quantised) {
   for (size_t r = 0; r < p.rows; ++r) {
     const float* x = p.x.data() + r * p.depth;
     const bool bytes = p.type == WeightType::kInt8 && quantised;
-    const QuantisedRow row = bytes ? quantise(x, p.depth) : QuantisedRow{};
+    const QuantisedRow row = bytes ? quantise(p, x) : QuantisedRow{};
     for (size_t n = 0; n < p.columns; ++n) {
       double sum = 0, mass = 0;
       for (size_t k = 0; k < p.depth; ++k) {

@@ -17,6 +17,7 @@ struct LinearProblem {
   std::vector<float> bias;      // [columns] or empty
   std::vector<float> residual;  // [rows, columns] or empty
   Activation activation = Activation::kNone;
+  float low = 0, high = 0;  // the layer's range; int8 only
 
   // The layer's weight of an input and a column.
   double weight(size_t k, size_t n) const { return static_cast<double>(w[k * columns + n]) * (scale.empty() ? 1 : static_cast<double>(scale[n])); }

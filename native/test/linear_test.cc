@@ -48,6 +48,10 @@ TEST_P(LinearAtEveryShape, ShouldEqualTheDefinition) {
   EXPECT_TRUE(close(run_linear_layer(kernels(), p, 1), linear_layer_reference(p)));
   p.activation = Activation::kGeluTanh;
   EXPECT_TRUE(close(run_linear_layer(kernels(), p), linear_layer_reference(p)));
+  if (p.type != WeightType::kInt8) return;
+  p.low = -0.5f;  // both clip
+  p.high = 1.25f;
+  EXPECT_TRUE(close(run_linear_layer(kernels(), p, 2), linear_layer_reference(p)));
 }
 
 class LinearBody : public testing::TestWithParam<const Kernels*> {
@@ -71,6 +75,34 @@ TEST_P(LinearBody, IntegerSumsShouldBeThoseOfEveryBody) {
   }
   for (float& x : p.x) x = std::max(x, -254.0f);
   EXPECT_EQ(run_linear_layer(kernels(), p), run_linear_layer(linear_kernels("scalar"), p));
+}
+
+// The range that a row has is the range that it is given, on every body.
+TEST_P(LinearBody, GivenRangeShouldBeTheRowsOwnWhereTheyAreEqual) {
+  LinearProblem p = random_linear(WeightType::kInt8, 29, 197, 37, 1);
+  for (float& x : p.x) x = std::clamp(x, -2.0f, 3.0f);
+  for (size_t r = 0; r < p.rows; ++r) {
+    p.x[r * p.depth] = -2;
+    p.x[r * p.depth + 1] = 3;
+  }
+  const std::vector<float> own = run_linear_layer(kernels(), p);
+  p.low = -2;
+  p.high = 3;
+  EXPECT_EQ(run_linear_layer(kernels(), p), own);
+  p.high = 3.1f;
+  EXPECT_NE(run_linear_layer(kernels(), p), own);
+}
+
+TEST_P(LinearBody, InputBeyondTheRangeShouldBeItsEnd) {
+  LinearProblem p = random_linear(WeightType::kInt8, 5, 70, 20, 8), ends = p;
+  p.low = ends.low = -0.25f;
+  p.high = ends.high = 1;
+  const float far[] = {2, 1e10f, 3.4e38f, -0.3f, -1e10f, -3.4e38f};  // beyond int32's steps too
+  for (size_t i = 0; i < p.x.size(); ++i) {
+    p.x[i] = far[i % 6];
+    ends.x[i] = p.x[i] > 0 ? 1 : -0.25f;
+  }
+  EXPECT_EQ(run_linear_layer(kernels(), p), run_linear_layer(kernels(), ends));
 }
 
 TEST_P(LinearBody, ExtremeBytesShouldNotOverflow) {
@@ -109,10 +141,15 @@ TEST_P(LinearBody, RowsWithoutRangeShouldGiveTheBias) {
 TEST_P(LinearBody, NotANumberShouldStayInItsRow) {
   for (const WeightType type : {WeightType::kFloat, WeightType::kHalf, WeightType::kInt8}) {
     for (const float value : {kNan, kInfinity, -kInfinity}) {
-      LinearProblem p = random_linear(type, 9, 35, 20, 5);
-      p.x[4 * 35 + 34] = value;
-      const std::vector<float> y = run_linear_layer(kernels(), p);
-      for (size_t i = 0; i < y.size(); ++i) EXPECT_EQ(std::isfinite(y[i]), i / 20 != 4) << type_name(type) << " " << value << " " << i;
+      for (const size_t at : {3, 34, 100}) {
+        LinearProblem p = random_linear(type, 9, 135, 20, 5);
+        p.x[4 * 135 + at] = value;
+        for (const float high : {0.0f, 2.0f}) {
+          if (type == WeightType::kInt8) p.high = high;
+          const std::vector<float> y = run_linear_layer(kernels(), p);
+          for (size_t i = 0; i < y.size(); ++i) EXPECT_EQ(std::isfinite(y[i]), i / 20 != 4) << type_name(type) << " " << value << " " << at << " " << i;
+        }
+      }
     }
   }
 }

@@ -60,7 +60,9 @@ Message attribute(const Attribute& given) {
   a.text(1, given.name);
   if (const auto* integer = std::get_if<int64_t>(&given.value)) return a.integer(3, static_cast<uint64_t>(*integer)).integer(20, 2);
   if (const auto* number = std::get_if<float>(&given.value)) return a.number(2, *number).integer(20, 1);
-  return a.text(4, std::get<std::string>(given.value)).integer(20, 3);
+  if (const auto* words = std::get_if<std::string>(&given.value)) return a.text(4, *words).integer(20, 3);
+  for (const float value : std::get<std::vector<float>>(given.value)) a.number(7, value);
+  return a.integer(20, 6);
 }
 
 Message model_of(const Message& graph) {

@@ -20,7 +20,7 @@ constexpr size_t width_of(ONNXTensorElementDataType type) { return type == kInt6
 
 struct Attribute {
   std::string name;
-  std::variant<int64_t, float, std::string> value;
+  std::variant<int64_t, float, std::string, std::vector<float>> value;
 };
 
 // An input and its tensor. An empty name leaves it out; `bytes` are as many as shape and type say.

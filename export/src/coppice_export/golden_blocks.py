@@ -42,6 +42,8 @@ def block_cases() -> list[Case]:
         _mlp("tanh", "the approximation of GELU by the hyperbolic tangent", activation="gelu_tanh"),
         _mlp("swiglu", "a gated hidden layer", activation="swiglu", hidden=19),
         _mlp("swiglu-int8", "a gated hidden layer, int8", "int8", activation="swiglu"),
+        _mlp("calibrated", "int8 weights, each layer with a range that clips", "int8", rank=9, fc1_range=(-1.5, 1.75),
+             fc2_u_range=(-0.125, 1.5), fc2_range=(-0.75, 0.5)),
         _mlp("one", "one token, one hidden number, another epsilon", tokens=1, hidden=1, epsilon=1e-3),
         _mlp("wide", "more than one tile of rows and of columns", "int8", tokens=9, width=48, hidden=96),
         in_half(_mlp("half", "int8 weights", "int8", half=True)),
@@ -61,6 +63,8 @@ def block_cases() -> list[Case]:
                    heads=4, dim=6, dw_kernel=3),
         _attention("convolved", "a map made by convolution alone", attention="hallucinated", made=1, mix=False,
                    dw_kernel=3),
+        _attention("calibrated", "int8 weights, the first layer with a range that clips and the second without", "int8",
+                   qkv_range=(-1.75, 1.5)),
         _attention("one", "a single token", "int8", tokens=1, score="cls"),
         in_half(_attention("half", "with scores", score="cls", half=True)),
         _encoder("plain", "nothing selected, float32 weights"),
@@ -85,6 +89,8 @@ def block_cases() -> list[Case]:
                  threshold=0.1),
         _encoder("prune-merge", "pruned and merged by importance and distance", "int8", ["index", "kept_size"],
                  select="prune_merge", score="cls", rank="importance_distance", merge_share=0.75, count=3),
+        _encoder("calibrated", "int8 weights, a layer of each half with a range that clips", "int8",
+                 qkv_range=(-1.5, 1.75), fc2_range=(-0.3, 0.75), tokens=4),
         _encoder("one", "a single token, nothing of which may go", "int8", ["index"], tokens=1, select="top_k",
                  score="cls", count=0),
         in_half(_encoder("half", "merged", outputs=["kept_size", "group"], select="merge", count=2, half=True)),
@@ -103,13 +109,20 @@ def _steady(build: Callable[[np.random.Generator], Case]) -> Case:
     raise ValueError("no seed of 100 keeps all numbers away from the borders between steps; take fewer tokens")
 
 
-def _layer(x: np.ndarray, values: np.ndarray, bias: np.ndarray, scale: np.ndarray | None) -> np.ndarray:
+def _layer(
+    x: np.ndarray,
+    values: np.ndarray,
+    bias: np.ndarray,
+    scale: np.ndarray | None,
+    limits: tuple[float, float] | None = None,
+) -> np.ndarray:
     if scale is not None:
-        _, unit, _ = quantised(x)
-        steps = np.concatenate([x, x.min(-1, keepdims=True)], -1) / unit
+        _, unit, _ = quantised(x, limits)
+        inside = x.clip(*limits) if limits else np.concatenate([x, x.min(-1, keepdims=True)], -1)
+        steps = inside / unit
         if np.abs(steps - np.floor(steps) - 0.5).min() < _MARGIN:
             raise _NearBorderError
-    return linear(x, values, bias, scale)
+    return linear(x, values, bias, scale, limits)
 
 
 def _arrays(

@@ -1,17 +1,19 @@
 """int8 forms of a graph's matrix products: inside blocks by repacking, outside by ONNX Runtime's quantiser.
 
-Weights are symmetric int8, one scale a column; activations uint8, one scale a tensor. Convolutions, but that of patches
-that tile the picture, and all that is no product of an activation with a constant matrix stay in float32.
+Weights are symmetric int8, one scale a column. Activations are uint8, one scale a tensor; inside blocks int8, one scale
+a token, or the calibrated one of a layer. Convolutions, but that of patches that tile the picture, and all that is no
+product of an activation with a constant matrix stay in float32.
 """
 
 from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import onnx
@@ -23,10 +25,20 @@ from .check import session
 from .config import Preprocessing
 from .patches import EMBEDDING, has_patches, int8_patches
 from .repack import block_layers, repacked
+from .separate import separated
 
-__all__ = ["Range", "activation_ranges", "int8_dynamic", "int8_static", "matrix_layers", "quantised_layers"]
+__all__ = [
+    "Range",
+    "activation_ranges",
+    "block_limits",
+    "int8_dynamic",
+    "int8_static",
+    "matrix_layers",
+    "quantised_layers",
+]
 
 Feeds = dict[str, np.ndarray]
+Limits = Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -71,17 +83,26 @@ def activation_ranges(model: onnx.ModelProto, feeds: Iterable[Feeds]) -> dict[st
     return ranges
 
 
+def block_limits(model: onnx.ModelProto, feeds: Iterable[Feeds]) -> dict[str, tuple[float, float]]:
+    """The least and the greatest value, 0 among them, that each layer inside blocks takes, over all `feeds`."""
+    apart = separated(model)
+    ranges, layers = activation_ranges(apart, feeds), matrix_layers(apart)
+    found = {name: ranges[layers[name].input[0]] for name in block_layers(model)}
+    return {name: (min(r.low, 0.0), max(r.high, 0.0)) for name, r in found.items() if r.low != r.high}
+
+
 def int8_dynamic(
     model: onnx.ModelProto,
     keep_float: Collection[str] = (),
     reduce_range: bool = False,
     preprocessing: Preprocessing | None = None,
+    limits: Limits = MappingProxyType({}),
 ) -> onnx.ModelProto:
-    """Each call finds the ranges of its activations itself, inside blocks for each token.
+    """Each call finds the ranges of its activations itself, inside blocks for each token, but for layers with `limits`.
 
     `keep_float`: layers that stay in float32; the patch embedding does where `preprocessing` is not known either.
     """
-    model = repacked(model, "int8", keep_float)
+    model = repacked(model, "int8", keep_float, limits)
     if preprocessing and has_patches(model) and EMBEDDING not in keep_float:
         model = int8_patches(model, preprocessing, reduce_range)
     # The quantiser cannot infer what our operators give; they give float32.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import onnx
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from .graph import DOMAIN
 from .operators.blocks import SLOTS
@@ -47,9 +48,15 @@ def block_layers(model: onnx.ModelProto) -> dict[str, Layer]:
     return layers
 
 
-def repacked(model: onnx.ModelProto, precision: str, keep_float: Collection[str] = ()) -> onnx.ModelProto:
+def repacked(
+    model: onnx.ModelProto,
+    precision: str,
+    keep_float: Collection[str] = (),
+    limits: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+) -> onnx.ModelProto:
     """The graph of float32 blocks with the weights of their layers in `precision`, float16 or int8, but for those kept.
 
+    `limits`: of the int8 layers whose input has the same range in every call, the least and the greatest value.
     Raises ValueError for a weight beyond float16's range.
     """
     made = onnx.ModelProto()
@@ -68,4 +75,7 @@ def repacked(model: onnx.ModelProto, precision: str, keep_float: Collection[str]
             inputs.extend([""] * (layer.scale + 1 - len(inputs)))
             inputs[layer.scale] = f"{name}.scale"
             made.graph.initializer.append(numpy_helper.from_array(scale, inputs[layer.scale]))
+        if name in limits:
+            slot = SLOTS[layer.node.op_type][layer.panels]
+            layer.node.attribute.append(helper.make_attribute(f"{slot}_range", limits[name]))
     return made

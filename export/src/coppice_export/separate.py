@@ -20,7 +20,8 @@ _CORES = {"softmax": "TokenAttention", "linear": "LinearAttention", "hallucinate
 def separated(model: onnx.ModelProto) -> onnx.ModelProto:
     """The graph without blocks: norms, products and sums around our attentions, with weights widened to float32.
 
-    Layers of int8 keep their rounded weights, and what they multiply is not rounded any more.
+    Layers of int8 keep their rounded weights, and what they multiply is not rounded or clipped any more. Weights keep
+    their names.
     """
     made = onnx.ModelProto()
     made.CopyFrom(model)
@@ -32,10 +33,15 @@ def separated(model: onnx.ModelProto) -> onnx.ModelProto:
             continue
         part = _Parts(node, arrays).graph.model().graph
         part = compose.add_prefix_graph(part, f"{node.name}/", rename_inputs=False, rename_outputs=False)
+        original = {f"{node.name}/{name}": name for name in node.input}
+        for array in part.initializer:
+            array.name = original.get(array.name, array.name)
+        for piece in part.node:
+            piece.input[:] = [original.get(name, name) for name in piece.input]
         made.graph.node.extend(part.node)
         made.graph.initializer.extend(part.initializer)
     read = {name for node in made.graph.node for name in node.input}
-    kept = [array for array in made.graph.initializer if array.name in read]
+    kept = {array.name: array for array in made.graph.initializer if array.name in read}.values()
     del made.graph.initializer[:], made.graph.value_info[:]
     made.graph.initializer.extend(kept)
     return made
@@ -47,7 +53,8 @@ class _Parts:
     def __init__(self, node: onnx.NodeProto, arrays: Mapping[str, np.ndarray]):
         self.graph, self.arrays = Graph(node.name), arrays
         self.inputs = {slot: name for slot, name in zip(SLOTS[node.op_type], node.input) if name}
-        self.attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        given = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        self.attributes = {name: value for name, value in given.items() if not name.endswith("_range")}
         for name in self.inputs.values():
             if name not in arrays:
                 self.graph.input(name, "float32", None)

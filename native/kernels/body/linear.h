@@ -125,6 +125,11 @@ void linear(const Linear& layer, const LinearCall& call, float* scratch) {
     default: break;
   }
   const Quantised input = quantised(call.rows, layer.depth, scratch);
-  for (size_t r = 0; r < call.rows; ++r) quantise_row(call.x.first + r * call.x.stride, layer.depth, r, input);
+  if (layer.low < layer.high) {
+    const ByteSteps steps = byte_steps(layer.low, layer.high);
+    for (size_t r = 0; r < call.rows; ++r) quantise_row_within(layer.low, layer.high, steps, call.x.first + r * call.x.stride, layer.depth, r, input);
+  } else {
+    for (size_t r = 0; r < call.rows; ++r) quantise_row(call.x.first + r * call.x.stride, layer.depth, r, input);
+  }
   multiply<Int8Weights>(layer, call, reinterpret_cast<const char*>(input.q), quantised_stride(layer.depth), (layer.depth + 3) / 4, input);
 }

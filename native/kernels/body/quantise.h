@@ -49,8 +49,9 @@ inline void put_bytes(Vec scaled, int32_t zero, int8_t* q) {
 }
 
 // Four vectors at once: 16 instructions instead of 28. The packs work in quarters, whose order the last step mends.
-inline void put_group(const float* x, Vec inverse, int32_t zero, int8_t* q) {
-  const auto whole = [&](size_t i) { return _mm512_maskz_cvtps_epi32(0xffff, __m512(load(x + i * kLanes) * inverse)); };
+template <class Clip>
+inline void put_group(const float* x, const Clip& clip, Vec inverse, int32_t zero, int8_t* q) {
+  const auto whole = [&](size_t i) { return _mm512_maskz_cvtps_epi32(0xffff, __m512(clip(load(x + i * kLanes), i) * inverse)); };
   const __m512i more = _mm512_set1_epi16(static_cast<int16_t>(zero));
   const __m512i low = _mm512_add_epi16(_mm512_packs_epi32(whole(0), whole(1)), more), high = _mm512_add_epi16(_mm512_packs_epi32(whole(2), whole(3)), more);
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
@@ -61,6 +62,45 @@ inline void put_group(const float* x, Vec inverse, int32_t zero, int8_t* q) {
   _mm512_storeu_si512(q, bytes);
 }
 #endif
+
+struct ByteSteps {
+  float unit, inverse;
+  int32_t zero;
+};
+
+inline ByteSteps byte_steps(float lo, float hi) {
+  const float exact = (hi - lo) / 254, unit = exact < 1.17549435e-38f ? 1 : exact, inverse = 1 / unit;
+  return {unit, inverse, static_cast<int32_t>(__builtin_rintf(-lo * inverse)) - 127};
+}
+
+template <class Clip>
+inline void put_row(const float* x, size_t width, const ByteSteps& steps, size_t row, const Quantised& out, const Clip& clip) {
+  const size_t whole = width / kLanes * kLanes;
+  const Vec inverse = splat(steps.inverse);
+  int8_t* const q = out.q + row * quantised_stride(width);
+  size_t i = 0;
+  for (; i + 4 * kLanes <= whole; i += 4 * kLanes) {
+#if COPPICE_LANES == 16
+    put_group(x + i, clip, inverse, steps.zero, q + i);
+#else
+    for (size_t j = 0; j < 4; ++j) put_bytes(clip(load(x + i + j * kLanes), j) * inverse, steps.zero, q + (i + j * kLanes) * kCopies);
+#endif
+  }
+  for (; i < whole; i += kLanes) put_bytes(clip(load(x + i), 0) * inverse, steps.zero, q + i * kCopies);
+  if (whole < width) put_bytes(clip(load_part(x + whole, width - whole), 1) * inverse, steps.zero, q + whole * kCopies);
+  out.unit[row] = steps.unit;
+  out.offset[row] = steps.zero + (COPPICE_UNSIGNED_INPUT ? 128 : 0);
+}
+
+// By the layer's own range.
+inline void quantise_row_within(float low, float high, const ByteSteps& steps, const float* x, size_t width, size_t row, const Quantised& out) {
+  Vec none[4] = {};  // NaN from NaN and infinities; four by turns: one would wait for its own last step
+  put_row(x, width, steps, row, out, [&](Vec v, size_t turn) {
+    none[turn] += v * splat(0);
+    return at_most(at_least(splat(low), v), splat(high));  // in this order a NaN becomes `low`
+  });
+  out.unit[row] += sum((none[0] + none[1]) + (none[2] + none[3]));
+}
 
 struct Range {
   Vec low = splat(0), high = low, none = low;
@@ -85,21 +125,11 @@ inline void quantise_row(const float* x, size_t width, size_t row, const Quantis
   odd.see(tail);
   const float lo = reduce(at_most(even.low, odd.low), at_most), hi = reduce(at_least(even.high, odd.high), at_least);
   const float not_finite = sum(even.none + odd.none) + 0 * (hi - lo);
-  int8_t* const q = out.q + row * quantised_stride(width);
-  out.offset[row] = 0;
-  out.unit[row] = not_finite;
   if (not_finite != 0) {  // a NaN
-    __builtin_memset(q, 0, quantised_stride(width));
+    __builtin_memset(out.q + row * quantised_stride(width), 0, quantised_stride(width));
+    out.offset[row] = 0;
+    out.unit[row] = not_finite;
     return;
   }
-  const float exact = (hi - lo) / 254, unit = exact < 1.17549435e-38f ? 1 : exact, inverse = 1 / unit;
-  const auto zero = static_cast<int32_t>(__builtin_rintf(-lo * inverse)) - 127;
-  i = 0;
-#if COPPICE_LANES == 16
-  for (; i + 4 * kLanes <= whole; i += 4 * kLanes) put_group(x + i, splat(inverse), zero, q + i);
-#endif
-  for (; i < whole; i += kLanes) put_bytes(load(x + i) * splat(inverse), zero, q + i * kCopies);
-  if (whole < width) put_bytes(tail * splat(inverse), zero, q + whole * kCopies);
-  out.unit[row] = unit;
-  out.offset[row] = zero + (COPPICE_UNSIGNED_INPUT ? 128 : 0);
+  put_row(x, width, byte_steps(lo, hi), row, out, [](Vec v, size_t) { return v; });
 }

@@ -24,7 +24,7 @@ from ..parity import check_blocks
 from ..patches import EMBEDDING
 from ..photographs import Photograph, class_numbers, find_photographs, spread
 from ..preprocess import preprocess
-from ..quantize import activation_ranges, int8_dynamic, int8_static, matrix_layers, quantised_layers
+from ..quantize import activation_ranges, block_limits, int8_dynamic, int8_static, matrix_layers, quantised_layers
 from ..repack import block_layers
 from ..sensitivity import LayerError, layer_errors, logits, relative_error, worst_layers
 from ..separate import separated
@@ -46,9 +46,6 @@ class Precision(StrEnum):
     FLOAT16_COMPUTE = "float16-compute"
 
 
-IN_BLOCKS = (Precision.INT8_DYNAMIC, Precision.FLOAT16)
-
-
 def quantize(
     bundle: Annotated[Path, typer.Argument(help="A bundle of precision float32.")],
     out: Annotated[Path, typer.Option(help="The new bundle's folder.")],
@@ -65,7 +62,8 @@ def quantize(
         int | None,
         typer.Option(
             min=0,
-            help="Keep so many layers of the largest error in float32; left out: those with over a tenth of it.",
+            help="Keep so many layers of the largest error in float32, or by token where they would have one range; "
+            "left out: those with over a tenth of it.",
         ),
     ] = None,
     sensitivity: Annotated[bool, typer.Option(help="Print what int8 costs in every layer.")] = False,
@@ -89,8 +87,8 @@ def quantize(
     known = find_photographs(validation) if validation else []
     truth = class_numbers(known, source.labels) if known else np.zeros(0)
     model, feeds = onnx.load(source.model), _feeds(source, photographs, count)
-    if block_layers(model) and precision not in IN_BLOCKS:
-        console.print(f"note: blocks hold {' and '.join(IN_BLOCKS)}, so for {precision} they are taken apart")
+    if block_layers(model) and precision is Precision.FLOAT16_COMPUTE:
+        console.print(f"note: blocks compute in float32, so for {precision} they are taken apart")
         model = separated(model)
     if precision in (Precision.FLOAT16, Precision.FLOAT16_COMPUTE):
         made = (float16_stored if precision is Precision.FLOAT16 else float16_computed)(model)
@@ -133,35 +131,41 @@ def _int8(
     show: bool,
     reduce_range: bool,
 ) -> onnx.ModelProto:
-    dynamic = precision is Precision.INT8_DYNAMIC
-    layers = quantised_layers(model) if dynamic else list(matrix_layers(model))
+    static, fused = precision is Precision.INT8_STATIC, bool(block_layers(model))
+    layers = quantised_layers(model) if fused or not static else list(matrix_layers(model))
     if strangers := sorted(set(named) - set(layers)):
         raise SourceError(f"{source.folder}: no layer {', '.join(strangers)}; it has {', '.join(layers)}.")
-    ranges = {} if dynamic else activation_ranges(model, feeds)
+    limits = block_limits(model, feeds) if static and fused else {}
+    ranges = activation_ranges(model, feeds) if static and not fused else {}
 
     def quantise(original: onnx.ModelProto, keep_float: Collection[str]) -> onnx.ModelProto:
-        if dynamic:
-            return int8_dynamic(original, keep_float, reduce_range, source.preprocessing)
-        return int8_static(original, ranges, keep_float, reduce_range)
+        if ranges:
+            return int8_static(original, ranges, keep_float, reduce_range)
+        return int8_dynamic(original, keep_float, reduce_range, source.preprocessing, limits)
 
-    kept, choose = list(named), bool(worst) or (worst is None and not named)
+    kept, by_token, choose = list(named), [], bool(worst) or (worst is None and not named)
     if choose or show:
         output = source.manifest["outputs"]["logits"]["name"]
         found = layer_errors(model, quantise, layers, feeds[:LEAST_PHOTOGRAPHS], output)
         errors = list(track(found, "layers", total=len(layers), console=console, transient=True))
-        kept += [layer for layer in worst_layers(errors, worst) if choose and layer not in kept]
+        spoilt = [layer for layer in worst_layers(errors, worst) if choose and layer not in kept]
+        # What one range for all tokens spoils need not be float32.
+        by_token = [layer for layer in spoilt if limits.pop(layer, None)]
+        kept += [layer for layer in spoilt if layer not in by_token]
         if show:
-            console.print(_error_table(errors, kept))
+            console.print(_error_table(errors, kept, by_token))
     stem = [] if EMBEDDING in layers else ["the stem"]
     console.print(f"in float32: {', '.join(stem + kept) or 'nothing'}")
+    if by_token:
+        console.print(f"by token: {', '.join(by_token)}")
     return quantise(model, kept)
 
 
-def _error_table(errors: list[LayerError], kept: list[str]) -> Table:
+def _error_table(errors: list[LayerError], kept: list[str], by_token: list[str]) -> Table:
     total = sum(error.alone**2 for error in errors)
     table = Table("layer", "alone in int8", "share", "all others in int8", "", title="relative error of the logits")
     for e in sorted(errors, key=lambda error: -error.alone):
-        note = "stays float32" if e.layer in kept else ""
+        note = "stays float32" if e.layer in kept else "by token" if e.layer in by_token else ""
         table.add_row(e.layer, f"{e.alone:.4f}", f"{100 * e.alone**2 / total:.1f} %", f"{e.without:.4f}", note)
     return table
 

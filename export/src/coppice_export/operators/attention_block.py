@@ -22,7 +22,13 @@ OUTPUTS = ("y", "scores", "projection")
 
 
 def reference(
-    inputs: Mapping[str, np.ndarray], num_heads: int, epsilon: float = 1e-6, linear=linear, **attributes
+    inputs: Mapping[str, np.ndarray],
+    num_heads: int,
+    epsilon: float = 1e-6,
+    linear=linear,
+    qkv_range: tuple[float, float] | None = None,
+    proj_range: tuple[float, float] | None = None,
+    **attributes,
 ) -> dict[str, np.ndarray]:
     """inputs: by slot -> y (batch, rows, width), the projection and, of softmax attention, scores; in float64.
 
@@ -30,10 +36,10 @@ def reference(
     """
     get, x = inputs.get, inputs["x"]
     normed = layer_norm(x, inputs["norm_weight"], inputs["norm_bias"], epsilon)
-    projection = linear(normed, inputs["qkv"], inputs["qkv_bias"], get("qkv_scale"))
+    projection = linear(normed, inputs["qkv"], inputs["qkv_bias"], get("qkv_scale"), qkv_range)
     y, scores = _attention(projection, inputs, num_heads, **attributes)
     y = _rows(x.astype(np.float64), get("query_index")) + linear(
-        y, inputs["proj"], inputs["proj_bias"], get("proj_scale")
+        y, inputs["proj"], inputs["proj_bias"], get("proj_scale"), proj_range
     )
     outputs = {"y": y, "projection": projection}
     return outputs if scores is None else outputs | {"scores": scores}

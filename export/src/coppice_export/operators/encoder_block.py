@@ -24,7 +24,14 @@ SELECTIONS = {
     "prune_merge": ("PruneMergeTokens", {"merge_share": "merge_share", "rank": "rank"}),
 }
 SCORER = ("source", "value_norm", "renormalise")
-_NOT_ATTENTION = {"select", "activation", *SCORER, *(name for _, names in SELECTIONS.values() for name in names)}
+_MLP_RANGES = {"fc1_range", "fc2_range", "fc2_u_range"}
+_NOT_ATTENTION = {
+    "select",
+    "activation",
+    *_MLP_RANGES,
+    *SCORER,
+    *(name for _, names in SELECTIONS.values() for name in names),
+}
 _HALVES = attention_block.SLOTS, mlp_block.SLOTS[1:]
 _NAMES = tuple(
     tuple(f"norm{number}_{slot[5:]}" if slot.startswith("norm_") else slot for slot in slots)
@@ -78,7 +85,8 @@ def reference(
     found = attention_block.reference(first, num_heads, epsilon, linear, **attention_form(attributes))
     if select != "none":
         found |= _selected(select, found, inputs, num_heads, attributes)
-    return found | {"y": mlp_block.reference({"x": found["y"]} | second, epsilon, activation, linear)}
+    ranges = {name: value for name, value in attributes.items() if name in _MLP_RANGES}
+    return found | {"y": mlp_block.reference({"x": found["y"]} | second, epsilon, activation, linear, **ranges)}
 
 
 def _selected(

@@ -35,17 +35,23 @@ def _activated(x: np.ndarray, activation: str) -> np.ndarray:
 
 
 def reference(
-    inputs: Mapping[str, np.ndarray], epsilon: float = 1e-6, activation: str = "gelu", linear=linear
+    inputs: Mapping[str, np.ndarray],
+    epsilon: float = 1e-6,
+    activation: str = "gelu",
+    linear=linear,
+    fc1_range: tuple[float, float] | None = None,
+    fc2_range: tuple[float, float] | None = None,
+    fc2_u_range: tuple[float, float] | None = None,
 ) -> np.ndarray:
     """inputs: by slot -> y (batch, tokens, width) in float64. `linear` computes the layers."""
     get, x = inputs.get, inputs["x"]
     normed = layer_norm(x, inputs["norm_weight"], inputs["norm_bias"], epsilon)
-    hidden = _activated(linear(normed, inputs["fc1"], inputs["fc1_bias"], get("fc1_scale")), activation)
+    hidden = _activated(linear(normed, inputs["fc1"], inputs["fc1_bias"], get("fc1_scale"), fc1_range), activation)
     if "fc2_u" in inputs:
         scale = get("fc2_u_scale")
         rank = depth(inputs["fc2"]) if scale is None else len(scale)
-        hidden = linear(hidden, inputs["fc2_u"], np.zeros(rank), scale)
-    return x + linear(hidden, inputs["fc2"], inputs["fc2_bias"], get("fc2_scale"))
+        hidden = linear(hidden, inputs["fc2_u"], np.zeros(rank), scale, fc2_u_range)
+    return x + linear(hidden, inputs["fc2"], inputs["fc2_bias"], get("fc2_scale"), fc2_range)
 
 
 def ours(graph: Graph, inputs: Mapping[str, str], epsilon: float, activation: str = "gelu") -> str:

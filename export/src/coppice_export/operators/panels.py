@@ -51,13 +51,18 @@ def depth(values: np.ndarray) -> int:
     return values.shape[1] * (values.shape[3] if values.ndim == 4 else 1)
 
 
-def quantised(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def quantised(x: np.ndarray, limits: tuple[float, float] | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """x: (..., depth) -> its int8 steps (as integers), the size of a step and the step of 0, both (..., 1).
 
-    In float32, as in every body. The range of a row has 0 in it; a row of no finite range becomes NaN.
+    In float32, as in every body. The range of a row has 0 in it; a row of no finite range becomes NaN. With
+    `limits` all rows have that range and are clipped to it.
     """
     x = x.astype(np.float32)
     low, high = np.minimum(x.min(-1, keepdims=True), 0), np.maximum(x.max(-1, keepdims=True), 0)
+    if limits:
+        finite = np.isfinite(high - low)
+        low, high = (np.where(finite, np.float32(limit), np.float32(np.nan)) for limit in limits)
+        x = x.clip(low, high)
     with np.errstate(over="ignore", invalid="ignore"):
         unit = ((high - low) / np.float32(2 * LARGEST)).astype(np.float32)
     unit = np.where(np.isfinite(unit), np.where(unit < SMALLEST_UNIT, np.float32(1), unit), np.float32(np.nan))
@@ -65,11 +70,17 @@ def quantised(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.minimum(np.rint(x * (np.float32(1) / unit)) + zero, LARGEST), unit, zero
 
 
-def linear(x: np.ndarray, values: np.ndarray, bias: np.ndarray, scale: np.ndarray | None = None) -> np.ndarray:
-    """x: (..., depth) -> x W + bias (..., columns) in float64; with int8 panels of the steps of x."""
+def linear(
+    x: np.ndarray,
+    values: np.ndarray,
+    bias: np.ndarray,
+    scale: np.ndarray | None = None,
+    limits: tuple[float, float] | None = None,
+) -> np.ndarray:
+    """x: (..., depth) -> x W + bias (..., columns) in float64; with int8 panels of the steps of x within `limits`."""
     shape = len(bias), x.shape[-1]
     if scale is None:
         return x @ unpacked(values, *shape).T.astype(np.float64) + bias
-    steps, unit, zero = (value.astype(np.float64) for value in quantised(x))
+    steps, unit, zero = (value.astype(np.float64) for value in quantised(x, limits))
     weight = unpacked(values, *shape).astype(np.float64)
     return unit * scale * (steps @ weight.T - zero * weight.sum(1)) + bias
