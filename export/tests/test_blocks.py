@@ -17,6 +17,7 @@ from coppice_export import parity
 from coppice_export.check import CheckError, sample_images, session, used_operators
 from coppice_export.config import Attention, Reduction
 from coppice_export.float16 import float16_stored
+from coppice_export.halves import halved
 from coppice_export.model import Flavour, build_model
 from coppice_export.operators import attention_block, mlp_block, panels
 from coppice_export.quantize import activation_ranges, block_limits, int8_dynamic, matrix_layers, quantised_layers
@@ -170,9 +171,9 @@ def _arrays(model: onnx.ModelProto) -> dict[str, np.ndarray]:
     return {array.name: numpy_helper.to_array(array) for array in model.graph.initializer}
 
 
-def test_every_half_of_a_block_is_one_operator(model):
+def test_every_block_is_one_operator(model):
     """Five blocks, two reductions, and no product outside but the head's."""
-    assert used_operators(model) == {"AttentionBlock": 5, "MlpBlock": 5, "TopKTokens": 2}
+    assert used_operators(model) == {"EncoderBlock": 5}
     kinds = [node.op_type for node in model.graph.node]
     assert kinds.count("MatMul") == kinds.count("LayerNormalization") - 1 == kinds.count("Softmax") == 0
     layers = [f"blocks.{b}.{part}" for b in range(5) for part in ("qkv", "proj", "fc1", "fc2")]
@@ -309,5 +310,50 @@ def test_wrong_block_is_refused_by_its_name(tiny, model, operator, monkeypatch):
     module = {"MlpBlock": mlp_block, "AttentionBlock": attention_block}[operator]
     right = module.reference
     monkeypatch.setattr(module, "reference", lambda inputs, **options: right(inputs, **options | {"epsilon": 1e-2}))
-    with pytest.raises(CheckError, match=rf"{operator}_\d+: differs from its reference by 0\.00\d+ of what it adds"):
+    with pytest.raises(
+        CheckError, match=rf"EncoderBlock_\d+/{operator}: differs from its reference by 0\.00\d+ of what it adds"
+    ):
+        parity.check_blocks(model, tiny.tokens)
+
+
+@pytest.mark.parametrize(
+    ("method", "operator"),
+    [
+        ("top_k", "TopKTokens"),
+        ("sample", "SampleTokens"),
+        ("merge", "MergeTokens"),
+        ("prune_merge", "PruneMergeTokens"),
+    ],
+)
+def test_whole_blocks_are_their_operators_to_the_last_bit(tiny, random_state, method, operator):
+    """Halves with the selection between them give the same logits, at several budgets."""
+    config = replace(tiny, reductions=Reduction.at(1, 3, method=method))
+    whole = build_model(config, random_state(config), Flavour.BLOCKS)
+    apart = halved(whole)
+    assert used_operators(whole) == {"EncoderBlock": 5}
+    found = used_operators(apart)
+    assert (found["AttentionBlock"], found["MlpBlock"], found[operator]) == (5, 5, 2)
+    for keep in ((12, 8), (9, 5), (tiny.patches, tiny.patches)):
+        np.testing.assert_array_equal(_logits(whole, tiny, keep), _logits(apart, tiny, keep))
+
+
+def test_sizes_that_are_counted_but_do_not_weigh_keep_the_halves(tiny, random_state):
+    """The whole block has one input for both."""
+    config = replace(tiny, reductions=Reduction.at(1, 3, method="merge", proportional=False))
+    found = used_operators(build_model(config, random_state(config), Flavour.BLOCKS))
+    assert found == {"AttentionBlock": 1, "EncoderBlock": 4, "MergeTokens": 1, "MlpBlock": 1}
+
+
+def test_whole_block_that_is_not_its_operators_is_refused(tiny, model, monkeypatch):
+    """The second half's norm with another epsilon."""
+    right = parity.operators_of
+
+    def wrong(node):
+        *nodes, last = right(node)
+        del last.attribute[:]
+        last.attribute.append(onnx.helper.make_attribute("epsilon", 1e-2))
+        return [*nodes, last]
+
+    monkeypatch.setattr(parity, "operators_of", wrong)
+    with pytest.raises(CheckError, match=r"EncoderBlock_\d+: differs from its operators, one after the other"):
         parity.check_blocks(model, tiny.tokens)

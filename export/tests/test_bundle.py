@@ -62,7 +62,7 @@ def test_manifest_says_what_the_model_takes_and_gives(manifest):
     assert manifest["operators"] == {
         "domain": "dev.coppice",
         "version": 1,
-        "used": ["AttentionBlock", "MlpBlock", "TopKTokens"],
+        "used": ["EncoderBlock"],
     }
     assert manifest["input"] == {"name": "image", "shape": [1, 3, 32, 32]}
     assert manifest["keep"] == {"name": "keep", "stages": 2, "patches": 16, "grid": 4, "prefix": 1, "blocks": [1, 3]}

@@ -48,7 +48,7 @@ def test_convert_says_what_it_compared_and_wrote(call):
     assert json.loads(Path("bundle/bundle.json").read_text())["default"] == "all"
     assert re.search(r"all .* 16 16 .* \d\.\de-0[67]", error)
     assert "largest difference to PyTorch" in error
-    assert "operators: AttentionBlock x5, MlpBlock x5, TopKTokens x2; wrote bundle" in error
+    assert "operators: EncoderBlock x5; wrote bundle" in error
 
 
 def test_convert_takes_accuracy_card_name_and_version(call):
@@ -81,7 +81,7 @@ def test_convert_takes_a_method_by_name(call, softmax_only):
     """`--method` puts a paper's schedule in the place of the preset's stages, `--set` changes its settings."""
     code, error = call(*FROM_PRESET, "--method", "tome", "--set", "proportional=false")
     assert code == 0, error
-    assert "operators: AttentionBlock x5, MergeTokens x4, MlpBlock x5; wrote bundle" in error
+    assert "operators: AttentionBlock x3, EncoderBlock x2, MergeTokens x3, MlpBlock x3; wrote bundle" in error
     ladder = json.loads(Path("bundle/bundle.json").read_text())["ladder"]
     assert [rung["keep"] for rung in ladder] == [[16] * 4, [15, 14, 13, 12], [14, 12, 10, 8], [13, 10, 7, 4]]
 

@@ -92,7 +92,7 @@ def test_softmax_blocks_can_become_linear(run):
 @pytest.mark.parametrize(
     ("operators", "used"),
     [
-        (Flavour.BLOCKS, ["AttentionBlock", "MergeTokens", "MlpBlock"]),
+        (Flavour.BLOCKS, ["EncoderBlock"]),
         (Flavour.SEPARATE, ["LinearAttention", "MergeTokens", "TokenAttention"]),
         (Flavour.STOCK, []),
     ],
@@ -119,7 +119,7 @@ def test_published_method_is_learned_at_its_own_ladder(run, softmax):
     """The preset's blocks, attention and rungs; `full` would keep as many of 16 patches as `high`."""
     run(method="e-attention", reduce_at="", rung=["full=16,16", "half=8,4"])
     manifest = json.loads(Path("bundle/bundle.json").read_text())
-    assert manifest["operators"]["used"] == ["AttentionBlock", "MlpBlock", "SampleTokens", "TokenScores"]
+    assert manifest["operators"]["used"] == ["EncoderBlock"]
     assert json.loads(Path("out/settings.json").read_text())["recipe"]["source_share"] == 0
 
 
@@ -141,7 +141,7 @@ def test_compact_model_is_fitted_and_then_learned(run, softmax):
     """Made maps and factors whose branches, merged, are what the bundle computes."""
     run(reduce_at="", rung=None, hallucinate=2, dw_kernel=3, ffn_rank=6, count=6, learning_rate=1e-2)
     manifest = json.loads(Path("bundle/bundle.json").read_text())
-    assert manifest["operators"]["used"] == ["AttentionBlock", "MlpBlock"]
+    assert manifest["operators"]["used"] == ["EncoderBlock"]
     form = Attention("hallucinated", computed_heads=2, dw_kernel=3)
     config = replace(softmax, attention=(form,) * 4 + (Attention(),), fc2_rank=(6,) * 4 + (0,))
     with np.load("out/weights.npz") as arrays:

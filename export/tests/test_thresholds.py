@@ -167,7 +167,10 @@ def test_convert_takes_what_the_command_writes(call, folder):
     assert [reduction.method for reduction in schedule.reductions] == ["threshold"] * 2
     code, error = call("convert", "small.npz", "--schedule", "learned/thresholds.json", "--out", "bundle")
     assert code == 0, error
-    assert "operators: AttentionBlock x3, MergeTokens x2, MlpBlock x3, ThresholdTokens x2; wrote bundle" in error
+    assert (
+        "operators: AttentionBlock x2, EncoderBlock x1, MergeTokens x2, MlpBlock x2, ThresholdTokens x2; wrote bundle"
+        in error
+    )
 
 
 def test_cost_beyond_the_dense_model_is_wrong_usage(call, folder):

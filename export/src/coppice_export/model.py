@@ -16,7 +16,7 @@ __all__ = ["DEFAULT", "Flavour", "build_blocks", "build_model"]
 
 
 class Flavour(StrEnum):
-    """A graph's operators: ours for halves of blocks, ours for attention and reductions alone, or none of ours."""
+    """A graph's operators: ours for blocks or halves, for attention and reductions alone, or none of ours."""
 
     BLOCKS = "blocks"
     SEPARATE = "separate"

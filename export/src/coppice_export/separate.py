@@ -9,6 +9,7 @@ import onnx
 from onnx import compose, helper, numpy_helper
 
 from .graph import DOMAIN, Graph
+from .halves import halved
 from .operators.blocks import SLOTS
 from .operators.panels import depth, unpacked
 
@@ -23,6 +24,7 @@ def separated(model: onnx.ModelProto) -> onnx.ModelProto:
     Layers of int8 keep their rounded weights, and what they multiply is not rounded or clipped any more. Weights keep
     their names.
     """
+    model = halved(model)
     made = onnx.ModelProto()
     made.CopyFrom(model)
     arrays = {array.name: numpy_helper.to_array(array) for array in model.graph.initializer}

@@ -121,7 +121,7 @@ final class ClassifyRefusalTest {
 
   @ParameterizedTest
   @CsvSource(delimiter = '|', value = {
-    "\"version\":1,\"used\" | \"version\":2,\"used\" | Bundle \"imagenette-mini\" needs operator AttentionBlock version 2, this library has version 1;",
+    "\"version\":1,\"used\" | \"version\":2,\"used\" | Bundle \"imagenette-mini\" needs operator EncoderBlock version 2, this library has version 1;",
     "\"format\":1 | \"format\":2 | the bundle has format 2, this runtime reads format 1; use a newer Coppice.",
     "\"runtime\":\"0.1.0\" | \"runtime\":\"9.0.0\" | Bundle \"imagenette-mini\" needs Coppice 9.0.0 or newer, this is 0.1.0; install a newer one.",
     "{\"format\":1 | {\"colour\":\"red\",\"format\":1 | bundle.json: unknown key \"colour\"; use a newer Coppice, or export the bundle again.",

@@ -29,12 +29,12 @@ final class ManifestTest {
     "'runtime':'0.1.0' | 'runtime':'0.1.1' | bundle.version | Bundle 'imagenette-mini' needs Coppice 0.1.1 or newer, this is 0.1.0; install a newer one.",
     "'runtime':'0.1.0' | 'runtime':'0.10.0' | bundle.version | Bundle 'imagenette-mini' needs Coppice 0.10.0 or newer, this is 0.1.0; install a newer one.",
     "'runtime':'0.1.0' | 'runtime':'1.0.0' | bundle.version | Bundle 'imagenette-mini' needs Coppice 1.0.0 or newer, this is 0.1.0; install a newer one.",
-    "'version':1,'used' | 'version':2,'used' | bundle.operator | Bundle 'imagenette-mini' needs operator AttentionBlock version 2,"
+    "'version':1,'used' | 'version':2,'used' | bundle.operator | Bundle 'imagenette-mini' needs operator EncoderBlock version 2,"
         + " this library has version 1; install a newer Coppice, or export for version 1.",
-    "'SampleTokens' | 'TopPTokens' | bundle.operator | Bundle 'imagenette-mini' needs operator dev.coppice.TopPTokens,"
+    "'EncoderBlock' | 'TopPTokens' | bundle.operator | Bundle 'imagenette-mini' needs operator dev.coppice.TopPTokens,"
         + " this library has AttentionBlock, EncoderBlock, HallucinatedAttention, ImageToTensor, LinearAttention, "
         + "MergeTokens, MlpBlock, PatchMerger, PruneMergeTokens, SampleTokens, ThresholdTokens, TokenAttention, TokenScores, TopKTokens; install a newer Coppice.",
-    "'dev.coppice' | 'com.example' | bundle.operator | Bundle 'imagenette-mini' needs operator com.example.AttentionBlock,"
+    "'dev.coppice' | 'com.example' | bundle.operator | Bundle 'imagenette-mini' needs operator com.example.EncoderBlock,"
         + " this library has AttentionBlock, EncoderBlock, HallucinatedAttention, ImageToTensor, LinearAttention, "
         + "MergeTokens, MlpBlock, PatchMerger, PruneMergeTokens, SampleTokens, ThresholdTokens, TokenAttention, TokenScores, TopKTokens; install a newer Coppice.",
   })
