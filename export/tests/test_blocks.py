@@ -297,10 +297,8 @@ def test_every_block_equals_its_reference(tiny, model, precision, feeds):
 def test_wrong_range_is_refused_by_its_block(tiny, model, feeds, monkeypatch):
     """The twin: a reference that leaves ranges out."""
     right = mlp_block.reference
-    monkeypatch.setattr(
-        mlp_block, "reference", lambda inputs, epsilon, activation, **ranges: right(inputs, epsilon, activation)
-    )
-    with pytest.raises(CheckError, match=r"MlpBlock_\d+: differs from its reference"):
+    monkeypatch.setattr(mlp_block, "reference", lambda inputs, epsilon, **ranges: right(inputs, epsilon))
+    with pytest.raises(CheckError, match=r"EncoderBlock_\d+/MlpBlock: differs from its reference"):
         parity.check_blocks(int8_dynamic(model, limits=block_limits(model, feeds)), tiny.tokens)
 
 
@@ -357,3 +355,13 @@ def test_whole_block_that_is_not_its_operators_is_refused(tiny, model, monkeypat
     monkeypatch.setattr(parity, "operators_of", wrong)
     with pytest.raises(CheckError, match=r"EncoderBlock_\d+: differs from its operators, one after the other"):
         parity.check_blocks(model, tiny.tokens)
+
+
+def test_calibrated_whole_blocks_are_their_operators(tiny, model):
+    """The ranges of both halves go with them."""
+    made = int8_dynamic(model)
+    node = next(node for node in made.graph.node if node.op_type == "EncoderBlock")
+    for layer in ("qkv", "fc1"):
+        node.attribute.append(onnx.helper.make_attribute(f"{layer}_range", [-0.5, 0.5]))
+    assert np.abs(_logits(made, tiny) - _logits(int8_dynamic(model), tiny)).max() > 0
+    np.testing.assert_array_equal(_logits(made, tiny), _logits(halved(made), tiny))

@@ -7,7 +7,7 @@ from onnx import helper
 
 from .graph import DOMAIN
 from .operators import attention_block, mlp_block
-from .operators.encoder_block import OUTPUTS, SCORER, SELECTIONS, SLOTS, attention_form, halves
+from .operators.encoder_block import MLP_RANGES, OUTPUTS, SCORER, SELECTIONS, SLOTS, attention_form, halves
 
 __all__ = ["halved", "operators_of"]
 
@@ -61,7 +61,7 @@ def operators_of(node: onnx.NodeProto) -> list[onnx.NodeProto]:
         else:
             kept = own("kept_size") if size or select == "prune_merge" else ""
             op(kind, [*ranking, size], [own("index"), chosen, kept], form)
-    form = {name: attributes[name] for name in ("epsilon", "activation") if name in attributes}
+    form = {name: attributes[name] for name in ("epsilon", "activation", *MLP_RANGES) if name in attributes}
     slots = [(second | {"x": chosen}).get(slot, "") for slot in mlp_block.SLOTS]
     op("MlpBlock", slots, [outputs["y"]], form)
     return nodes

@@ -13,7 +13,18 @@ from ..graph import DOMAIN, Graph
 from . import attention_block, merge_tokens, mlp_block, prune_merge_tokens, sample_tokens, token_scores, top_k_tokens
 from .panels import linear
 
-__all__ = ["OUTPUTS", "SCORER", "SELECTIONS", "SLOTS", "attention_form", "halves", "joined", "ours", "reference"]
+__all__ = [
+    "MLP_RANGES",
+    "OUTPUTS",
+    "SCORER",
+    "SELECTIONS",
+    "SLOTS",
+    "attention_form",
+    "halves",
+    "joined",
+    "ours",
+    "reference",
+]
 
 # The operator of each selection, and the attributes that it and the scores have beside `prefix_tokens` and `num_heads`,
 # by their names in this operator.
@@ -24,11 +35,11 @@ SELECTIONS = {
     "prune_merge": ("PruneMergeTokens", {"merge_share": "merge_share", "rank": "rank"}),
 }
 SCORER = ("source", "value_norm", "renormalise")
-_MLP_RANGES = {"fc1_range", "fc2_range", "fc2_u_range"}
+MLP_RANGES = ("fc1_range", "fc2_range", "fc2_u_range")
 _NOT_ATTENTION = {
     "select",
     "activation",
-    *_MLP_RANGES,
+    *MLP_RANGES,
     *SCORER,
     *(name for _, names in SELECTIONS.values() for name in names),
 }
@@ -85,7 +96,7 @@ def reference(
     found = attention_block.reference(first, num_heads, epsilon, linear, **attention_form(attributes))
     if select != "none":
         found |= _selected(select, found, inputs, num_heads, attributes)
-    ranges = {name: value for name, value in attributes.items() if name in _MLP_RANGES}
+    ranges = {name: value for name, value in attributes.items() if name in MLP_RANGES}
     return found | {"y": mlp_block.reference({"x": found["y"]} | second, epsilon, activation, linear, **ranges)}
 
 
