@@ -7,7 +7,12 @@ namespace coppice {
 
 AttentionBlock::Attention AttentionBlock::attention(const Ort::ConstKernelInfo& info) {
   const size_t kind = choice_attribute(info, "attention", {"softmax", "linear", "hallucinated"});
-  if (kind == 0) return TokenAttention(info);
+  const bool in_bytes = choice_attribute(info, "attention_precision", {"float32", "int8"}) == 1;
+  if (kind == 0) return TokenAttention(info, in_bytes);
+  if (in_bytes) {
+    refuse("attribute attention_precision=int8 needs attribute attention=softmax, found " + std::string(kind == 1 ? "linear" : "hallucinated") +
+           "; leave it at float32.");
+  }
   if (info.GetOutputCount() > 1 && !info.GetOutputName(1).empty()) {
     refuse("output scores needs attribute attention=softmax, found " + std::string(kind == 1 ? "linear" : "hallucinated") +
            "; connect TokenScores to output projection, or leave the output out.");
@@ -71,6 +76,7 @@ AttentionBlock::Call AttentionBlock::call(Ort::KernelContext& context) const {
   call.size = token_sizes(context, 11, p);
   call.rows = query_rows(call.query_index, p);
   if (const auto* linear = std::get_if<LinearAttention>(&attention_)) linear->check(p, call.positions);
+  if (const auto* softmax = std::get_if<TokenAttention>(&attention_)) softmax->check(p);
   return call;
 }
 

@@ -11,8 +11,11 @@ class TokenAttention {
   static constexpr Port kInputs[] = {{"qkv", kFloat, false}, {"query_index", kInt64, true}, {"size", kFloat, true}};
   static constexpr Port kOutputs[] = {{"y", kFloat, false}, {"scores", kFloat, true}};
 
-  explicit TokenAttention(const Ort::ConstKernelInfo& info);
+  // in_bytes: attend by int8_attention.h.
+  explicit TokenAttention(const Ort::ConstKernelInfo& info, bool in_bytes = false);
   void compute(Ort::KernelContext& context);
+  // Refuses what is too long for sums of bytes.
+  void check(const Projection& p) const;
   // y[B, M, D] of M query rows, and scores[B, N] unless null.
   void attend(Ort::KernelContext& context, const Projection& p, const std::optional<Input>& query_index, const std::optional<Input>& size, float* y,
               float* scores);
@@ -20,7 +23,17 @@ class TokenAttention {
 
  private:
   enum class Score { kNone, kClass, kClassByValue, kReceived };
+  // The batch's items, each with its first row of token 0, or the number of rows: of an item's tiles only that row's may write its scores.
+  struct Items {
+    std::vector<Attention> attention;
+    std::vector<size_t> class_at;
+    float scale;
+  };
+  // y, and each head's scores [items, heads, N] unless null; not those of token 0 where it has no row.
+  void mix(Ort::KernelContext& context, const Items& items, float* head_scores);
+  void mix_in_bytes(Ort::KernelContext& context, const Items& items, float* head_scores);
 
+  bool in_bytes_;
   size_t heads_;
   float scale_;  // 0: 1 / sqrt(dim)
   Score score_;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "block.h"
+#include "int8_attention_reference.h"
 #include "isa.h"
 #include "problem.h"
 
@@ -105,6 +106,8 @@ struct Form {
   bool scores = false;
 };
 
+const Attribute kThreeHeads{"num_heads", int64_t{3}};
+
 class AttentionBlocks : public Blocks {
  protected:
   void equal(const Form& form, size_t parts, const std::vector<int64_t>& query_index = {}) {
@@ -142,8 +145,6 @@ class AttentionBlocks : public Blocks {
 
 INSTANTIATE_TEST_SUITE_P(, AttentionBlocks, kTypes, types_name);
 
-const Attribute kThreeHeads{"num_heads", int64_t{3}};
-
 TEST_P(AttentionBlocks, SoftmaxShouldBeTokenAttention) {
   equal({"softmax", "TokenAttention", {kThreeHeads, {"score", std::string("cls")}}, {}, true}, 9);
 }
@@ -153,6 +154,41 @@ TEST_P(AttentionBlocks, SomeQueriesAndSizesShouldReachTheAttention) {
   std::vector<float> sizes(82);
   for (size_t i = 0; i < sizes.size(); ++i) sizes[i] = static_cast<float>(1 + i % 3);
   equal({"softmax", "TokenAttention", {kThreeHeads}, {integers("query_index", {2, 4}, index), floats("size", {2, 41}, sizes)}}, 9, index);
+}
+
+// Attention in bytes has no operator of its own: against its kernels, head by head and row by row of every item.
+TEST_P(AttentionBlocks, Int8ShouldBeItsKernels) {
+  const BlockProblem p = problem(9 * 10, 30);
+  const std::vector<int64_t> index{5, 0, 40, 40, 0, 7, 1, 2, 0, 4};
+  std::vector<float> sizes(82);
+  for (size_t i = 0; i < sizes.size(); ++i) sizes[i] = static_cast<float>(1 + i % 3);
+  for (const Asked asked : {Asked::kClassRow, Asked::kReceived}) {
+    Node node{"AttentionBlock", {kThreeHeads, {"attention_precision", std::string("int8")}, {"score", std::string(asked == Asked::kClassRow ? "cls" : "received")}},
+              block_inputs(p, "qkv", "proj"), {{"y"}, {"scores"}, {"projection"}}};
+    node.inputs.insert(node.inputs.end(), {integers("query_index", {2, 5}, index), {}, floats("size", {2, 41}, sizes)});
+    const Outcome outcome = run(node);
+    ASSERT_EQ(outcome.code, ORT_OK) << outcome.message;
+    const std::vector<float> projection = values(outcome.outputs[2]);
+    std::vector<float> mixed, residual, scores;
+    for (size_t b = 0; b < 2; ++b) {
+      Problem item{41, 3, 10, {projection.begin() + static_cast<long>(b * 41 * 90), projection.begin() + static_cast<long>((b + 1) * 41 * 90)}, {}, {}, {}, {}, {}};
+      item.query_index.assign(index.begin() + static_cast<long>(b * 5), index.begin() + static_cast<long>(b * 5 + 5));
+      for (size_t j = 0; j < 41; ++j) item.key_weight.push_back(std::log(sizes[b * 41 + j]));
+      const auto answer = run_int8_attention(int8_attention_kernels(kernel_choice().chosen->isa), item, 1 / std::sqrt(10.0f), asked);
+      mixed.insert(mixed.end(), answer.y.begin(), answer.y.end());
+      for (const int64_t token : item.query_index) {
+        const auto first = p.x.begin() + (static_cast<long>(b) * 41 + token) * 30;
+        residual.insert(residual.end(), first, first + 30);
+      }
+      for (size_t j = 0; j < 41; ++j) {
+        float total = 0;
+        for (size_t h = 0; h < 3; ++h) total += (*answer.scores)[h * 41 + j];
+        scores.push_back(total / 3 / (asked == Asked::kReceived ? 5.0f : 1.0f));
+      }
+    }
+    EXPECT_EQ(values(outcome.outputs[0]), last_layer(p.last, mixed, residual));
+    EXPECT_EQ(values(outcome.outputs[1]), scores);
+  }
 }
 
 TEST_P(AttentionBlocks, LinearShouldBeLinearAttention) {

@@ -103,6 +103,21 @@ inline std::vector<Call> calls(int64_t tokens, ONNXTensorElementDataType type) {
         {heads, text("score", "cls")},
         block_inputs(small_block(tokens, 48, 16), "qkv", "proj", type),
         {{"y", type}, {"scores", type}, {"projection", type}}}},
+      // Token 0 in every tile of rows.
+      {"AttentionBlock_int8" + suffix,
+       {"AttentionBlock",
+        {heads, text("score", "cls"), text("attention_precision", "int8")},
+        [&] {
+          std::vector<Argument> inputs = block_inputs(small_block(tokens, 48, 16), "qkv", "proj", type);
+          inputs.push_back(integers("query_index", {1, tokens}, std::vector<int64_t>(places.size(), 0)));
+          return inputs;
+        }(),
+        {{"y", type}, {"scores", type}}}},
+      {"AttentionBlock_int8_received" + suffix,
+       {"AttentionBlock",
+        {heads, text("score", "received"), text("attention_precision", "int8")},
+        block_inputs(small_block(tokens, 48, 16), "qkv", "proj", type),
+        {{"y", type}, {"scores", type}}}},
       {"AttentionBlock_linear" + suffix,
        {"AttentionBlock",
         {heads, text("attention", "linear")},

@@ -1,7 +1,5 @@
 // Activations of a transformer's MLP, for inclusion inside the anonymous namespace of one instruction set's source. NaN stays NaN.
 
-inline Vec magnitude(Vec x) { return bits<Vec>(bits<Bits>(x) & 0x7fffffffu); }
-
 // x Phi(x) = max(x, 0) - |x| Phi(-|x|), and Phi(-t) = 2^p(t): p is log2 Phi(-t) for t in 0..6, fitted so that the error of |x| Phi(-|x|)
 // is 4e-8 |x|. Beyond 6 it stays below 6e-9.
 inline Vec gelu(Vec x) {

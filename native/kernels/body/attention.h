@@ -280,8 +280,6 @@ void quadratic_rows(const Attention& a, const LinearForm& form, size_t head, siz
   }
 }
 
-constexpr float kLog2E = 1.44269504f;
-
 // finish(key - begin, row, logit...) of some keys, in units of log 2, for keys begin..end.
 template <class Finish>
 inline void logits(const Attention& a, const PairTile& t, size_t head, size_t begin, size_t end, const Finish& finish) {

@@ -36,11 +36,7 @@ inline Vec columns_at(const float* x, size_t column, size_t left) { return left 
 inline Vec float_sum(Vec sum, size_t, const Quantised&, Vec, Ints) { return sum; }
 inline Vec float_sum(Ints sum, size_t row, const Quantised& input, Vec scale, Ints weight_sum) {
   const Ints exact = sum - input.offset[row] * weight_sum;
-#if COPPICE_LANES > 1
-  return __builtin_convertvector(exact, Vec) * (splat(input.unit[row]) * scale);
-#else
-  return static_cast<float>(exact) * (input.unit[row] * scale);
-#endif
+  return floats(exact) * (splat(input.unit[row]) * scale);
 }
 
 // y of a vector of columns from the sums of `rows` rows from `begin` on.

@@ -1,5 +1,32 @@
 // Quantisation of rows by the rule of linear.h, for inclusion inside the anonymous namespace of one instruction set's source.
 
+#if COPPICE_LANES == 1
+using Ints = int32_t;
+#else
+typedef int32_t Ints __attribute__((vector_size(COPPICE_LANES * 4)));
+#endif
+
+inline Vec floats(Ints x) {
+#if COPPICE_LANES > 1
+  return __builtin_convertvector(x, Vec);
+#else
+  return static_cast<float>(x);
+#endif
+}
+
+// To even; what NaN gives, and what int32 cannot hold, is not said.
+inline Ints rounded(Vec x) {
+#if COPPICE_LANES == 16
+  return Ints(_mm512_maskz_cvtps_epi32(0xffff, __m512(x)));
+#elif COPPICE_LANES == 8
+  return Ints(_mm256_cvtps_epi32(__m256(x)));
+#elif COPPICE_LANES == 4
+  return Ints(vcvtnq_s32_f32(float32x4_t(x)));
+#else
+  return __builtin_fabsf(x) < 2147483648.0f ? static_cast<int32_t>(__builtin_rintf(x)) : 0;
+#endif
+}
+
 #if COPPICE_LANES == 4 && !defined(__ARM_FEATURE_DOTPROD)
 // Four bytes stand there four times: a vector for four columns.
 constexpr size_t kCopies = 4;
@@ -18,14 +45,14 @@ struct Quantised {
 };
 
 #if COPPICE_LANES == 1
-inline void put_bytes(float scaled, int32_t zero, int8_t* q) {
-  const int32_t x = static_cast<int32_t>(__builtin_rintf(scaled)) + zero;
+inline void put_bytes(Ints x, int32_t zero, int8_t* q) {
+  x += zero;
   *q = static_cast<int8_t>(x > 127 ? 127 : x);
 }
 #elif COPPICE_LANES == 4
-inline void put_bytes(Vec scaled, int32_t zero, int8_t* q) {
-  const int16x4_t x = vqmovn_s32(vaddq_s32(vcvtnq_s32_f32(float32x4_t(scaled)), vdupq_n_s32(zero)));
-  const int8x8_t bytes = vqmovn_s16(vcombine_s16(x, x));
+inline void put_bytes(Ints x, int32_t zero, int8_t* q) {
+  const int16x4_t words = vqmovn_s32(int32x4_t(x + zero));
+  const int8x8_t bytes = vqmovn_s16(vcombine_s16(words, words));
   if constexpr (kCopies == 4) {
     vst1q_s8(q, vcombine_s8(bytes, bytes));
   } else {
@@ -33,15 +60,14 @@ inline void put_bytes(Vec scaled, int32_t zero, int8_t* q) {
   }
 }
 #elif COPPICE_LANES == 8
-inline void put_bytes(Vec scaled, int32_t zero, int8_t* q) {
-  const __m256i x = _mm256_add_epi32(_mm256_cvtps_epi32(__m256(scaled)), _mm256_set1_epi32(zero));
-  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+inline void put_bytes(Ints x, int32_t zero, int8_t* q) {
+  const __m256i sum = __m256i(x + zero);
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(q), _mm_packs_epi16(words, words));
 }
 #else
-inline void put_bytes(Vec scaled, int32_t zero, int8_t* q) {
-  const __m512i x = _mm512_add_epi32(_mm512_maskz_cvtps_epi32(0xffff, __m512(scaled)), _mm512_set1_epi32(zero));
-  __m128i bytes = _mm512_maskz_cvtsepi32_epi8(0xffff, x);
+inline void put_bytes(Ints x, int32_t zero, int8_t* q) {
+  __m128i bytes = _mm512_maskz_cvtsepi32_epi8(0xffff, __m512i(x + zero));
 #if COPPICE_UNSIGNED_INPUT
   bytes = _mm_xor_si128(bytes, _mm_set1_epi8(-128));
 #endif
@@ -49,11 +75,9 @@ inline void put_bytes(Vec scaled, int32_t zero, int8_t* q) {
 }
 
 // Four vectors at once: 16 instructions instead of 28. The packs work in quarters, whose order the last step mends.
-template <class Clip>
-inline void put_group(const float* x, const Clip& clip, Vec inverse, int32_t zero, int8_t* q) {
-  const auto whole = [&](size_t i) { return _mm512_maskz_cvtps_epi32(0xffff, __m512(clip(load(x + i * kLanes), i) * inverse)); };
+inline void put_group(Ints x0, Ints x1, Ints x2, Ints x3, int32_t zero, int8_t* q) {
   const __m512i more = _mm512_set1_epi16(static_cast<int16_t>(zero));
-  const __m512i low = _mm512_add_epi16(_mm512_packs_epi32(whole(0), whole(1)), more), high = _mm512_add_epi16(_mm512_packs_epi32(whole(2), whole(3)), more);
+  const __m512i low = _mm512_add_epi16(_mm512_packs_epi32(__m512i(x0), __m512i(x1)), more), high = _mm512_add_epi16(_mm512_packs_epi32(__m512i(x2), __m512i(x3)), more);
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   __m512i bytes = _mm512_maskz_permutexvar_epi32(0xffff, order, _mm512_packs_epi16(low, high));
 #if COPPICE_UNSIGNED_INPUT
@@ -80,14 +104,15 @@ inline void put_row(const float* x, size_t width, const ByteSteps& steps, size_t
   int8_t* const q = out.q + row * quantised_stride(width);
   size_t i = 0;
   for (; i + 4 * kLanes <= whole; i += 4 * kLanes) {
+    const auto step = [&](size_t j) { return rounded(clip(load(x + i + j * kLanes), j) * inverse); };
 #if COPPICE_LANES == 16
-    put_group(x + i, clip, inverse, steps.zero, q + i);
+    put_group(step(0), step(1), step(2), step(3), steps.zero, q + i);
 #else
-    for (size_t j = 0; j < 4; ++j) put_bytes(clip(load(x + i + j * kLanes), j) * inverse, steps.zero, q + (i + j * kLanes) * kCopies);
+    for (size_t j = 0; j < 4; ++j) put_bytes(step(j), steps.zero, q + (i + j * kLanes) * kCopies);
 #endif
   }
-  for (; i < whole; i += kLanes) put_bytes(clip(load(x + i), 0) * inverse, steps.zero, q + i * kCopies);
-  if (whole < width) put_bytes(clip(load_part(x + whole, width - whole), 1) * inverse, steps.zero, q + whole * kCopies);
+  for (; i < whole; i += kLanes) put_bytes(rounded(clip(load(x + i), 0) * inverse), steps.zero, q + i * kCopies);
+  if (whole < width) put_bytes(rounded(clip(load_part(x + whole, width - whole), 1) * inverse), steps.zero, q + whole * kCopies);
   out.unit[row] = steps.unit;
   out.offset[row] = steps.zero + (COPPICE_UNSIGNED_INPUT ? 128 : 0);
 }

@@ -2,6 +2,7 @@
 // No include guard on purpose: nothing here may be shared between objects that are compiled for different processors.
 
 constexpr size_t kLanes = COPPICE_LANES;
+constexpr float kLog2E = 1.44269504f;
 
 #if COPPICE_LANES == 1
 using Vec = float;
@@ -111,6 +112,8 @@ inline To bits(From from) {
   return to;
 }
 
+inline Vec magnitude(Vec x) { return bits<Vec>(bits<Bits>(x) & 0x7fffffffu); }
+
 // 2^r for r in -1/2..1/2, less a factor: p(r) r + 1 is the minimax polynomial of degree 5, relative error 1e-07.
 inline Vec power_polynomial(Vec r) {
   Vec p = splat(1.3264727e-03f);
@@ -136,8 +139,8 @@ inline Vec exp2_vec(Vec x) {
 }
 inline Vec exp_negative(Vec x) {
   x = at_least(x, splat(-87.0f));
-  const Vec n = nearest(x * splat(1.44269504f));
-  return power_of_two(n, x * splat(1.44269504f) - n);
+  const Vec n = nearest(x * splat(kLog2E));
+  return power_of_two(n, x * splat(kLog2E) - n);
 }
 #else
 // 1.5 * 2^23: adding it to a float rounds to a whole number, which then lies in the low bits of the mantissa.
@@ -158,8 +161,8 @@ inline Vec exp2_vec(Vec x) {
 
 inline Vec exp_negative(Vec x) {
   x = at_least(x, splat(-87.0f));
-  const Vec shifted = x * splat(1.44269504f) + splat(kMagic);
-  return power_of_two(shifted, x * splat(1.44269504f) - (shifted - splat(kMagic)));
+  const Vec shifted = x * splat(kLog2E) + splat(kMagic);
+  return power_of_two(shifted, x * splat(kLog2E) - (shifted - splat(kMagic)));
 }
 #endif
 

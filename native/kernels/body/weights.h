@@ -29,12 +29,6 @@ struct HalfWeights : FloatWeights {
 };
 #endif
 
-#if COPPICE_LANES == 1
-using Ints = int32_t;
-#else
-typedef int32_t Ints __attribute__((vector_size(COPPICE_LANES * 4)));
-#endif
-
 inline int32_t four_bytes(const char* a) {
   int32_t x;
   __builtin_memcpy(&x, a, sizeof(x));

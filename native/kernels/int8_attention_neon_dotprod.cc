@@ -1,0 +1,21 @@
+// 64-bit ARM with sums of four products of bytes (FEAT_DotProd): 4 lanes.
+#include "int8_attention.h"
+#include "linear.h"
+#include "body/intrinsics.h"
+
+namespace coppice::neon_dotprod {
+namespace {
+
+#define COPPICE_LANES 4
+#define COPPICE_UNSIGNED_INPUT 0
+#include "body/vector.h"
+#include "body/quantise.h"
+#include "body/weights.h"
+#include "body/linear_tile.h"
+#include "body/int8_attention.h"
+
+}  // namespace
+
+extern const Int8AttentionKernels kInt8AttentionKernels = {"neon_dotprod", kRows, packed, scratch, pack_keys, pack_values, rows};
+
+}  // namespace coppice::neon_dotprod
