@@ -19,11 +19,11 @@ from coppice_export.config import Attention, Reduction
 from coppice_export.float16 import float16_stored
 from coppice_export.halves import halved
 from coppice_export.model import Flavour, build_model
-from coppice_export.operators import attention_block, mlp_block, panels
+from coppice_export.operators import attention_block, int8_attention, mlp_block, panels, token_attention
 from coppice_export.quantize import activation_ranges, block_limits, int8_dynamic, matrix_layers, quantised_layers
 from coppice_export.reductions import Tokens
 from coppice_export.reference import Block
-from coppice_export.repack import block_layers
+from coppice_export.repack import block_attentions, block_layers
 from coppice_export.sensitivity import logits, relative_error
 from coppice_export.separate import separated
 
@@ -177,7 +177,7 @@ def test_every_block_is_one_operator(model):
     kinds = [node.op_type for node in model.graph.node]
     assert kinds.count("MatMul") == kinds.count("LayerNormalization") - 1 == kinds.count("Softmax") == 0
     layers = [f"blocks.{b}.{part}" for b in range(5) for part in ("qkv", "proj", "fc1", "fc2")]
-    assert quantised_layers(model) == [*layers, "head"]
+    assert quantised_layers(model) == [*layers, *(f"blocks.{b}.attention" for b in (1, 3, 4)), "head"]
 
 
 def test_int8_blocks_hold_rounded_weights_but_for_those_kept(model, tiny_state):
@@ -193,6 +193,25 @@ def test_int8_blocks_hold_rounded_weights_but_for_those_kept(model, tiny_state):
         values, scale = panels.packed(tiny_state[weight], "int8")
         assert np.array_equal(arrays[weight], values)
         assert np.array_equal(arrays[layer.node.input[layer.scale]], scale)
+
+
+def test_int8_blocks_have_softmax_attention_of_bytes_but_for_those_kept(model):
+    """Blocks 0 and 2 have linear attention."""
+    made = int8_dynamic(model, ["blocks.3.attention"])
+    found = {name for name, node in block_attentions(made).items() if b"int8" in (a.s for a in node.attribute)}
+    assert found == {"blocks.1.attention", "blocks.4.attention"}
+
+
+def test_attention_in_bytes_is_near_that_of_floats():
+    """Steps of 1/254 of the ranges and of 1/255 of the largest weight; a rule of coarser steps is further away."""
+    rng = np.random.default_rng(0)
+    qkv, index = rng.standard_normal((2, 50, 3 * 32)), np.array([[0, 7, 9], [3, 4, 5]])
+    size = rng.integers(1, 5, (2, 50))
+    for score in ("cls", "cls_value_norm", "received"):
+        found = int8_attention.reference(qkv, 2, index, size, score=score)
+        exact = token_attention.reference(qkv, 2, index, size, score=score)
+        for a, b in zip(found, exact):
+            assert 0 < np.abs(a - b).max() < 0.03 * np.abs(b).max()
 
 
 def test_float16_blocks_hold_halves_and_float32_biases(model, tiny_state):

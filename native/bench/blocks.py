@@ -15,6 +15,12 @@ from rivals import quantised
 DEPTH = 12
 WIDTHS = {"DeiT-Ti": 192, "DeiT-S": 384}
 TOKENS = (197, 138, 97)
+FORMS = {
+    "float32": ("float32",),
+    "float16": ("float16",),
+    "int8, float attention": ("int8",),
+    "int8": ("int8", "int8"),
+}
 NOTES = {
     "stock": "packed com.microsoft Attention, LayerNormalization, MatMul, Gelu",
     "stock int8": "that graph after ONNX Runtime's dynamic quantiser",
@@ -42,7 +48,8 @@ class Encoder:
         ]
         self.feeds = {"x": rng.normal(size=(1, tokens, width)).astype(np.float32)}
 
-    def ours(self, precision: str) -> bytes:
+    def ours(self, precision: str, attention: str = "float32") -> bytes:
+        """Layers of `precision`, the attention itself of float32 or int8."""
         graph, x = self._begin()
         norm = self._norm(graph)
 
@@ -52,8 +59,8 @@ class Encoder:
             return [graph.constant(panels), graph.constant(bias), "" if scale is None else graph.constant(scale)]
 
         for qkv, proj, fc1, fc2 in self.blocks:
-            heads = {"num_heads": self.width // 64}
-            x = graph.op("AttentionBlock", x, *norm, *constants(qkv), *constants(proj), domain=DOMAIN, **heads)
+            form = {"num_heads": self.width // 64, "attention_precision": attention}
+            x = graph.op("AttentionBlock", x, *norm, *constants(qkv), *constants(proj), domain=DOMAIN, **form)
             x = graph.op("MlpBlock", x, *norm, *constants(fc1), *constants(fc2), domain=DOMAIN)
         return self._end(graph, x)
 
@@ -94,8 +101,8 @@ def main() -> None:
             rivals = {"stock": (stock, feeds), "stock int8": (quantised(stock), feeds)}
             shape = f"12 x [{tokens}, {width}]"
             contests += [
-                Contest(f"{name} {precision}", shape, (encoder.ours(precision), feeds), rivals)
-                for precision in ("float32", "float16", "int8")
+                Contest(f"{name} {label}", shape, (encoder.ours(*precisions), feeds), rivals)
+                for label, precisions in FORMS.items()
             ]
     run("Encoder blocks", contests, NOTES, ROOT / "target" / "bench" / "blocks.json")
 

@@ -10,6 +10,7 @@ import numpy as np
 from .golden_case import Case, in_half
 from .operators import attention_block, encoder_block, mlp_block
 from .operators.blocks import SLOTS
+from .operators.int8_attention import LARGEST_WEIGHT, to_even
 from .operators.panels import linear, packed, quantised
 
 __all__ = ["block_cases"]
@@ -20,6 +21,8 @@ _TERMS = 128
 _MARGIN = _TERMS * 2**-24 * 127
 # Far more than roundings do to a token, which choices have to bear.
 _NEAR = 1e-3
+# Of a step of 255 of a weight: two such errors in the factors of a logit, for logits of up to 2.
+_WEIGHT_MARGIN = 2 * 2 * _TERMS * 2**-24 * 255
 Arrays = dict[str, np.ndarray]
 Precisions = str | dict[str, str]
 
@@ -30,6 +33,7 @@ def block_cases() -> list[Case]:
     rows, size = np.array([[0, 3, 8]], np.int64), rng.integers(1, 5, (1, 9)).astype(np.float32)
     far = np.sort(rng.choice(20, 9, replace=False))[None].astype(np.int64)
     cos = {"attention": "linear", "reweight": "cos1d", "length": 20, "positions": far}
+    in_bytes = {"attention_precision": "int8"}
     mixed = {"qkv": "int8", "fc1": "int8", "fc2_u": "float16"}
     return [
         _mlp("plain", "float32 weights"),
@@ -55,6 +59,12 @@ def block_cases() -> list[Case]:
         _attention("sizes", "proportional attention, scores received, the projection handed on", "int8",
                    score="received", size=size, projection=True),
         _attention("scale", "a scale of its own", scale=0.5),
+        _attention("bytes", "attention in bytes, a width that fills no group", dim=7, tokens=6, **in_bytes),
+        _attention("bytes-int8", "attention in bytes, int8 weights, batch of 2", "int8", batch=2, tokens=4, **in_bytes),
+        _attention("bytes-rows", "attention in bytes with class-token scores, three query rows and sizes",
+                   score="cls", query_index=rows, size=size, **in_bytes),
+        _attention("bytes-received", "attention in bytes with scores received and a scale of its own",
+                   tokens=6, score="received", scale=0.5, **in_bytes),
         _attention("linear", "linear attention, int8 weights", "int8", attention="linear"),
         _attention("cosine", "linear attention by position, three query rows", "float16", query_index=rows, **cos),
         _attention("grid", "linear attention in two dimensions, int8, sizes", "int8", attention="linear",
@@ -119,10 +129,18 @@ def _layer(
     if scale is not None:
         _, unit, _ = quantised(x, limits)
         inside = x.clip(*limits) if limits else np.concatenate([x, x.min(-1, keepdims=True)], -1)
-        steps = inside / unit
-        if np.abs(steps - np.floor(steps) - 0.5).min() < _MARGIN:
-            raise _NearBorderError
+        _require_margin(inside / unit, _MARGIN)
     return linear(x, values, bias, scale, limits)
+
+
+def _rint(x: np.ndarray, largest: int) -> np.ndarray:
+    _require_margin(x, _WEIGHT_MARGIN if largest == LARGEST_WEIGHT else _MARGIN)
+    return to_even(x, largest)
+
+
+def _require_margin(steps: np.ndarray, margin: float) -> None:
+    if np.abs(steps - np.floor(steps) - 0.5).min() < margin:
+        raise _NearBorderError
 
 
 def _arrays(
@@ -196,7 +214,7 @@ def _attention(
             constants["dw"] = (rng.standard_normal((made, side, side)) / side).astype(np.float32)
         inputs = {"x": _rounded(x, half), "query_index": query_index, "positions": positions, "size": size}
         given = {slot: array for slot, array in (inputs | constants).items() if array is not None}
-        found = attention_block.reference(given, linear=_layer, **attributes)
+        found = attention_block.reference(given, linear=_layer, rint=_rint, **attributes)
         outputs = {slot: array for slot, array in found.items() if asked[slot]}
         return _case("AttentionBlock", name, description, attributes, inputs, constants, outputs)
 

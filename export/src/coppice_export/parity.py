@@ -35,7 +35,8 @@ def check_blocks(model: onnx.ModelProto, tokens: int) -> float:
     arrays = {array.name: numpy_helper.to_array(array) for array in model.graph.initializer}
     found = {node.name: _error(node, arrays, min(tokens, TOKENS)) for node in blocks(model)}
     for node in blocks(model):
-        kind = "int8" if any(arrays[name].dtype == np.int8 for name in node.input if name in arrays) else "float"
+        in_bytes = any(a.name == "attention_precision" and a.s == b"int8" for a in node.attribute)
+        kind = "int8" if in_bytes or any(arrays[n].dtype == np.int8 for n in node.input if n in arrays) else "float"
         if not found[node.name] <= LARGEST[kind]:
             raise CheckError(
                 f"{node.name}: differs from its reference by {found[node.name]:.2g} of what it adds, at most "

@@ -24,7 +24,7 @@ from onnxruntime.quantization.calibrate import TensorData, TensorsData, save_ten
 from .check import session
 from .config import Preprocessing
 from .patches import EMBEDDING, has_patches, int8_patches
-from .repack import block_layers, repacked
+from .repack import block_attentions, block_layers, repacked
 from .separate import separated
 
 __all__ = [
@@ -58,8 +58,9 @@ def matrix_layers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
 
 
 def quantised_layers(model: onnx.ModelProto) -> list[str]:
-    """The layers that int8 concerns: of the patch embedding, inside blocks, and outside."""
-    return [*([EMBEDDING] if has_patches(model) else []), *block_layers(model), *matrix_layers(model)]
+    """What int8 concerns: the patch embedding, layers and attentions inside blocks, and layers outside."""
+    embedding = [EMBEDDING] if has_patches(model) else []
+    return [*embedding, *block_layers(model), *block_attentions(model), *matrix_layers(model)]
 
 
 def activation_ranges(model: onnx.ModelProto, feeds: Iterable[Feeds]) -> dict[str, Range]:

@@ -13,7 +13,7 @@ from .graph import DOMAIN
 from .operators.blocks import SLOTS
 from .operators.panels import packed, require_range, unpacked
 
-__all__ = ["block_inputs", "block_layers", "blocks", "repacked"]
+__all__ = ["block_attentions", "block_inputs", "block_layers", "blocks", "repacked"]
 
 
 class Layer(NamedTuple):
@@ -48,6 +48,19 @@ def block_layers(model: onnx.ModelProto) -> dict[str, Layer]:
     return layers
 
 
+def block_attentions(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
+    """The softmax attentions inside blocks by name, as in `blocks.7.attention`: those that can be of bytes."""
+    return {
+        name.removesuffix("qkv") + "attention": layer.node
+        for name, layer in block_layers(model).items()
+        if name.endswith("qkv") and _text(layer.node, "attention", "softmax") == "softmax"
+    }
+
+
+def _text(node: onnx.NodeProto, name: str, default: str) -> str:
+    return next((a.s.decode() for a in node.attribute if a.name == name), default)
+
+
 def repacked(
     model: onnx.ModelProto,
     precision: str,
@@ -57,6 +70,7 @@ def repacked(
     """The graph of float32 blocks with the weights of their layers in `precision`, float16 or int8, but for those kept.
 
     `limits`: of the int8 layers whose input has the same range in every call, the least and the greatest value.
+    With int8 softmax attentions are of bytes too, but for those kept.
     Raises ValueError for a weight beyond float16's range.
     """
     made = onnx.ModelProto()
@@ -78,4 +92,7 @@ def repacked(
         if name in limits:
             slot = SLOTS[layer.node.op_type][layer.panels]
             layer.node.attribute.append(helper.make_attribute(f"{slot}_range", limits[name]))
+    for name, node in block_attentions(made).items():
+        if precision == "int8" and name not in keep_float:
+            node.attribute.append(onnx.helper.make_attribute("attention_precision", "int8"))
     return made

@@ -21,8 +21,8 @@ _CORES = {"softmax": "TokenAttention", "linear": "LinearAttention", "hallucinate
 def separated(model: onnx.ModelProto) -> onnx.ModelProto:
     """The graph without blocks: norms, products and sums around our attentions, with weights widened to float32.
 
-    Layers of int8 keep their rounded weights, and what they multiply is not rounded or clipped any more. Weights keep
-    their names.
+    Layers of int8 keep their rounded weights, and what they multiply is not rounded or clipped any more; neither is
+    attention. Weights keep their names.
     """
     model = halved(model)
     made = onnx.ModelProto()
@@ -78,6 +78,7 @@ class _Parts:
         qkv = self._linear(self._normed(x), "qkv", width, [projection] if projection else 1)
         index = self._given("query_index")
         kind = self.attributes.pop("attention", b"softmax").decode()
+        self.attributes.pop("attention_precision", None)
         if kind == "softmax":
             rows = qkv, index, self._given("size")
         elif kind == "linear":

@@ -25,7 +25,7 @@ from ..patches import EMBEDDING
 from ..photographs import Photograph, class_numbers, find_photographs, spread
 from ..preprocess import preprocess
 from ..quantize import activation_ranges, block_limits, int8_dynamic, int8_static, matrix_layers, quantised_layers
-from ..repack import block_layers
+from ..repack import block_attentions, block_layers
 from ..sensitivity import LayerError, layer_errors, logits, relative_error, worst_layers
 from ..separate import separated
 from ..variant import Variant, require_place, write_variant
@@ -56,7 +56,8 @@ def quantize(
     ] = None,
     count: Annotated[int, typer.Option(help="Take so many of them, equally spread.")] = 64,
     keep_float: Annotated[
-        list[str] | None, typer.Option(help="A layer that stays in float32, as in blocks.7.fc2. Repeat for more.")
+        list[str] | None,
+        typer.Option(help="A layer or attention that stays in float32, as in blocks.7.fc2. Repeat for more."),
     ] = None,
     worst: Annotated[
         int | None,
@@ -66,6 +67,10 @@ def quantize(
             "left out: those with over a tenth of it.",
         ),
     ] = None,
+    int8_attention: Annotated[
+        bool,
+        typer.Option("--int8-attention/--float-attention", help="Softmax attention inside blocks in int8 too."),
+    ] = True,
     sensitivity: Annotated[bool, typer.Option(help="Print what int8 costs in every layer.")] = False,
     reduce_range: Annotated[
         bool, typer.Option(help="7-bit weights, for x86-64 without VNNI, where sums of 8-bit products saturate.")
@@ -93,7 +98,9 @@ def quantize(
     if precision in (Precision.FLOAT16, Precision.FLOAT16_COMPUTE):
         made = (float16_stored if precision is Precision.FLOAT16 else float16_computed)(model)
     else:
-        made = _int8(source, model, feeds, precision, keep_float or [], worst, sensitivity, reduce_range)
+        made = _int8(
+            source, model, feeds, precision, keep_float or [], worst, int8_attention, sensitivity, reduce_range
+        )
     keep = source.manifest["keep"]
     check_blocks(made, keep["prefix"] + keep["patches"])
     _compare(source, model, made, feeds)
@@ -128,11 +135,14 @@ def _int8(
     precision: Precision,
     named: list[str],
     worst: int | None,
+    int8_attention: bool,
     show: bool,
     reduce_range: bool,
 ) -> onnx.ModelProto:
     static, fused = precision is Precision.INT8_STATIC, bool(block_layers(model))
+    fixed = set() if int8_attention else set(block_attentions(model))
     layers = quantised_layers(model) if fused or not static else list(matrix_layers(model))
+    layers = [name for name in layers if name not in fixed]
     if strangers := sorted(set(named) - set(layers)):
         raise SourceError(f"{source.folder}: no layer {', '.join(strangers)}; it has {', '.join(layers)}.")
     limits = block_limits(model, feeds) if static and fused else {}
@@ -141,7 +151,7 @@ def _int8(
     def quantise(original: onnx.ModelProto, keep_float: Collection[str]) -> onnx.ModelProto:
         if ranges:
             return int8_static(original, ranges, keep_float, reduce_range)
-        return int8_dynamic(original, keep_float, reduce_range, source.preprocessing, limits)
+        return int8_dynamic(original, {*keep_float, *fixed}, reduce_range, source.preprocessing, limits)
 
     kept, by_token, choose = list(named), [], bool(worst) or (worst is None and not named)
     if choose or show:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..config import Attention
 from ..graph import DOMAIN, Graph
-from . import hallucinated_attention, linear_attention, token_attention
+from . import hallucinated_attention, int8_attention, linear_attention, token_attention
 from .mlp_block import layer_norm
 from .panels import linear
 
@@ -26,18 +26,19 @@ def reference(
     num_heads: int,
     epsilon: float = 1e-6,
     linear=linear,
+    rint=int8_attention.to_even,
     qkv_range: tuple[float, float] | None = None,
     proj_range: tuple[float, float] | None = None,
     **attributes,
 ) -> dict[str, np.ndarray]:
     """inputs: by slot -> y (batch, rows, width), the projection and, of softmax attention, scores; in float64.
 
-    `linear` computes the layers.
+    `linear` computes the layers; `rint` rounds in attention of bytes.
     """
     get, x = inputs.get, inputs["x"]
     normed = layer_norm(x, inputs["norm_weight"], inputs["norm_bias"], epsilon)
     projection = linear(normed, inputs["qkv"], inputs["qkv_bias"], get("qkv_scale"), qkv_range)
-    y, scores = _attention(projection, inputs, num_heads, **attributes)
+    y, scores = _attention(projection, inputs, num_heads, rint, **attributes)
     y = _rows(x.astype(np.float64), get("query_index")) + linear(
         y, inputs["proj"], inputs["proj_bias"], get("proj_scale"), proj_range
     )
@@ -50,11 +51,19 @@ def _rows(x: np.ndarray, index: np.ndarray | None) -> np.ndarray:
 
 
 def _attention(
-    qkv: np.ndarray, inputs: Mapping[str, np.ndarray], heads: int, attention: str = "softmax", **attributes
+    qkv: np.ndarray,
+    inputs: Mapping[str, np.ndarray],
+    heads: int,
+    rint,
+    attention: str = "softmax",
+    attention_precision: str = "float32",
+    **attributes,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     index, size = inputs.get("query_index"), inputs.get("size")
     if attention == "softmax":
         form = {name: attributes[name] for name in ("scale", "score") if name in attributes}
+        if attention_precision == "int8":
+            return int8_attention.reference(qkv, heads, index, size, **form, rint=rint)
         return token_attention.reference(qkv, heads, index, size, **form)
     if attention == "hallucinated":
         form = {name: attributes[name] for name in ("stage", "renorm", "eps") if name in attributes}

@@ -9,7 +9,7 @@ import numpy as np
 from ..graph import DOMAIN, Graph
 from ._heads import merge_heads, split_heads
 
-__all__ = ["ours", "reference", "softmax", "stock", "stock_packed", "torch_face"]
+__all__ = ["ours", "outputs", "reference", "softmax", "stock", "stock_packed", "torch_face"]
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -31,7 +31,13 @@ def reference(
     if size is not None:
         logits = logits + np.log(size.astype(np.float64))[:, None, None, :]
     weights = softmax(logits)
-    y = merge_heads(weights @ v)
+    return outputs(merge_heads(weights @ v), weights, v, query_index, score)
+
+
+def outputs(
+    y: np.ndarray, weights: np.ndarray, v: np.ndarray, query_index: np.ndarray | None, score: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """weights: (batch, heads, tokens, tokens) -> the rows of y (batch, tokens, width) asked for, and scores."""
     if query_index is not None:
         y = np.take_along_axis(y, query_index[:, :, None], 1)
     if score == "received":
