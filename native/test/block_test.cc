@@ -1,5 +1,6 @@
 // Encoder blocks in a real ONNX Runtime: equal to what the separate operators and kernels give one after the other, to the last bit,
 // as every row goes through the same arithmetic.
+#include <cfloat>
 #include <cmath>
 
 #include "block.h"
@@ -187,7 +188,10 @@ TEST_P(AttentionBlocks, Int8ShouldBeItsKernels) {
       }
     }
     EXPECT_EQ(values(outcome.outputs[0]), last_layer(p.last, mixed, residual));
-    EXPECT_EQ(values(outcome.outputs[1]), scores);
+    const std::vector<float> found = values(outcome.outputs[1]);
+    ASSERT_EQ(found.size(), scores.size());
+    // What tokens receive is fifteen weights, summed in an order that depends on the rows of a tile.
+    for (size_t j = 0; j < scores.size(); ++j) EXPECT_NEAR(found[j], scores[j], asked == Asked::kReceived ? 15 * FLT_EPSILON * scores[j] : 0) << j;
   }
 }
 
