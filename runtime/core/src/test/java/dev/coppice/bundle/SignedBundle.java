@@ -21,6 +21,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -56,7 +58,11 @@ public final class SignedBundle {
     Path copy = ShippedBundle.copy(bundle, to);
     Files.deleteIfExists(copy.resolve("model.sig"));
     Path manifest = copy.resolve("bundle.json");
-    Files.writeString(manifest, Files.readString(manifest).replaceFirst("\"version\": \"[^\"]+\"", "\"version\": \"" + version + "\""));
+    Matcher old = Pattern.compile("\"version\": *\"[^\"]+\"").matcher(Files.readString(manifest));
+    if (!old.find()) {
+      throw new IllegalArgumentException(manifest + " has no version");
+    }
+    Files.writeString(manifest, old.replaceFirst("\"version\": \"" + version + "\""));
     return copy;
   }
 

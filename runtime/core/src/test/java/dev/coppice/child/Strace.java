@@ -20,22 +20,22 @@ public final class Strace {
       "renameat2", "rmdir", "symlink", "symlinkat", "unlink", "unlinkat", "write");
   private static final List<String> OTHERS = List.of("access", "faccessat", "faccessat2", "fcntl", "fstat", "getdents64", "lstat", "newfstatat", "open", "openat",
       "pread64", "read", "readlink", "readlinkat", "stat", "statx");
-  private static final int ATTEMPTS = 10; // the JVM's own calls may come in between
   private static final Pattern LINE = Pattern.compile("(\\d+) +([a-z0-9_]+)\\((.*)");
 
   private final Path log;
 
   /**
-   * A call of one thread.
+   * A call of one thread to a file, which two threads may make.
    *
    * @param name as strace lists it
-   * @param number of the call among those of this name in its thread, from 1
+   * @param path of the file, the first if there are two
+   * @param number of the call among those of this name to this file in its thread, from 1
    * @param line of the log
    */
-  public record Call(String name, int number, String line) {
+  public record Call(String name, Path path, int number, String line) {
 
     private boolean isSame(Call other) {
-      return name.equals(other.name) && number == other.number;
+      return name.equals(other.name) && path.equals(other.path) && number == other.number;
     }
 
     /** Whether it changes what a disk holds. */
@@ -69,27 +69,30 @@ public final class Strace {
 
   /** Runs a program with a fault at a call to a file of a folder: {@code signal=KILL} before it has done anything, or {@code error=EIO} in its place. */
   public ChildJvm.End fault(Callable<ChildJvm> program, Path folder, Call call, String fault) throws Exception {
-    String inject = "inject=" + call.name() + ":" + fault + ":when=" + call.number();
-    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-      ChildJvm jvm = program.call();
-      // strace 6.1 loses the signal where only some calls stop.
-      ChildJvm.End end = (fault.startsWith("signal") ? under(jvm, "-e", inject) : under(jvm, "--seccomp-bpf", "-e", inject)).run();
-      if (logged(folder).stream().anyMatch(call::isSame)) {
-        return end;
-      }
+    // Of calls to this file alone: the JVM makes others of the same name and number before.
+    List<String> options = new ArrayList<>(List.of("-P", call.path().toString(), "-e", "inject=" + call.name() + ":" + fault + ":when=" + call.number()));
+    if (!fault.startsWith("signal")) {
+      options.add("--seccomp-bpf"); // strace 6.1 loses the signal where only some calls stop
     }
-    throw new IllegalStateException("in " + ATTEMPTS + " runs the program has not made the call " + call);
+    ChildJvm.End end = under(program.call(), options.toArray(String[]::new)).run();
+    if (logged(folder).stream().noneMatch(call::isSame)) {
+      throw new IllegalStateException("the program has not made the call " + call + ": " + end);
+    }
+    return end;
   }
 
   private List<Call> logged(Path folder) throws IOException {
+    Pattern file = Pattern.compile("[<\"](" + Pattern.quote(folder.toString()) + "(?:/[^\">]*)?)[\">]");
     Map<String, Integer> made = new HashMap<>();
     List<Call> found = new ArrayList<>();
     for (String line : Files.readAllLines(log)) {
       Matcher call = LINE.matcher(line);
-      if (call.matches()) {
-        int number = made.merge(call.group(1) + call.group(2), 1, Integer::sum);
-        if (line.contains(folder + "/") || line.contains(folder + ">") || line.contains(folder + "\"")) {
-          found.add(new Call(call.group(2), number, line));
+      Matcher path = file.matcher(line);
+      if (call.matches() && path.find()) {
+        int number = made.merge(call.group(1) + call.group(2) + path.group(1), 1, Integer::sum);
+        Call one = new Call(call.group(2), Path.of(path.group(1)), number, line);
+        if (found.stream().noneMatch(one::isSame)) {
+          found.add(one);
         }
       }
     }
