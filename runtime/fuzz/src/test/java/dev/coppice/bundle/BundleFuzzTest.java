@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.code_intelligence.jazzer.junit.FuzzTest;
 import dev.coppice.api.BundleException;
 import dev.coppice.api.Trust;
+import dev.coppice.ops.Sha256;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.charset.CharacterCodingException;
@@ -57,7 +58,7 @@ final class BundleFuzzTest {
   private static void bundle(String name, byte[] content) throws IOException, GeneralSecurityException {
     Map<String, byte[]> files = new TreeMap<>(FILES);
     files.put(name, content);
-    String entry = "\"" + name + "\": {\n      \"bytes\": " + content.length + ",\n      \"sha256\": \"" + BundleFiles.sha256(content) + "\"";
+    String entry = "\"" + name + "\": {\n      \"bytes\": " + content.length + ",\n      \"sha256\": \"" + Sha256.of(content) + "\"";
     String manifest = new String(FILES.get("bundle.json"), StandardCharsets.UTF_8);
     String changed = manifest.replaceFirst("\"" + name + "\": \\{\\s+\"bytes\": \\d+,\\s+\"sha256\": \"\\w+\"", entry);
     files.put("bundle.json", changed.getBytes(StandardCharsets.UTF_8));
