@@ -16,7 +16,7 @@ void kernels(Draw& draw) {
   const std::vector<int32_t> sums = p.type == WeightType::kInt8 ? weight_sums(p) : std::vector<int32_t>();
   const Guarded<char> weight(packed_weights(p));
   const Guarded<float> x(p.x);
-  const Linear layer{p.type, p.depth, p.columns, weight.data(), p.scale.empty() ? nullptr : p.scale.data(), sums.empty() ? nullptr : sums.data(), p.bias.data()};
+  const Linear layer{p.type, p.depth, p.columns, weight.data(), p.scale.empty() ? nullptr : p.scale.data(), sums.empty() ? nullptr : sums.data(), p.bias.data(), p.low, p.high};
   for (const Kernels* body : runnable()) {
     const LinearKernels& own = linear_kernels(body->isa);
     Guarded<float> y(p.residual), scratch(own.scratch(layer, p.rows));

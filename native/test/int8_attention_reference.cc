@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace coppice::test {
 namespace {
@@ -30,12 +31,12 @@ Steps steps(size_t count, Value value) {
   return made;
 }
 
-// One row's weights: e, the relative error that float32 may leave in it, and its step of 255.
+// One row's weights: e, the relative error that float32 may leave in it, its step of 255, and how many steps that error may move it.
 struct Weights {
   std::vector<double> e, error;
   std::vector<int> p;
-  std::vector<bool> between;  // so near the middle of two steps that either may be taken
-  bool unknown = false;       // float32 overflows on the way, or no key has any weight
+  std::vector<double> off;
+  bool unknown = false;  // float32 overflows on the way, or no key has any weight
 };
 
 // A logit is an exact sum times three factors, plus an addend, less the largest, in units of log 2: seven roundings of at most the
@@ -53,18 +54,19 @@ Weights weigh(const Problem& p, double scale, const Steps& query, const std::vec
     if (logit[j] > top) top = logit[j], reach_of_top = reach[j];
     largest = std::max({largest, reach[j], std::abs(2 * scale * keys[j].unit), std::abs(2 * scale * keys[j].unit * query.unit)});
     if (std::isnan(logit[j])) {
-      return {std::vector<double>(p.tokens, NAN), std::vector<double>(p.tokens), std::vector<int>(p.tokens, 1), std::vector<bool>(p.tokens)};
+      return {std::vector<double>(p.tokens, NAN), std::vector<double>(p.tokens), std::vector<int>(p.tokens, 1), std::vector<double>(p.tokens)};
     }
   }
   Weights w;
   w.unknown = std::isinf(top) || largest > 1e37;
   for (size_t j = 0; j < p.tokens; ++j) {
-    const double e = std::exp(logit[j] - top), error = std::expm1(kRounding * (7 * (reach[j] + reach_of_top + std::log(255.0)) + 4));
-    const double slack = 255 * e * error;
+    const double e = std::isinf(top) ? 0 : std::exp(logit[j] - top), error = std::expm1(kRounding * (7 * (reach[j] + reach_of_top + std::log(255.0)) + 4));
+    const auto step = [&](double share) { return std::nearbyint(255 * std::clamp(share, 0.0, 1.0)); };
+    const double most = std::isinf(error) ? 255 : step(e * (1 + error)), least = std::isinf(error) ? 0 : step(e * (1 - error));
     w.e.push_back(e);
     w.error.push_back(error);
     w.p.push_back(static_cast<int>(std::nearbyint(255 * e)));
-    w.between.push_back(std::nearbyint(255 * e - slack) != std::nearbyint(255 * e + slack));
+    w.off.push_back(std::max(most - w.p.back(), w.p.back() - least));
   }
   return w;
 }
@@ -109,16 +111,16 @@ AttentionAnswer<Expected> int8_attention_reference(const Problem& p, double scal
       const Weights w = weigh(p, scale, steps(p.dim, [&](size_t i) { return p.q(token, head, i); }), keys);
       double total = 0, mass = 0, error = 0;
       for (size_t j = 0; j < p.tokens; ++j) total += w.e[j], mass += w.p[j], error = std::max(error, w.error[j]);
-      const auto unsure = static_cast<double>(std::count(w.between.begin(), w.between.end(), true));
+      const double unsure = std::accumulate(w.off.begin(), w.off.end(), 0.0);
       for (size_t i = 0; i < p.dim; ++i) {
         double sum = 0, open = 0;
         for (size_t j = 0; j < p.tokens; ++j) {
           sum += w.p[j] * values[i].q[j];
-          if (w.between[j]) open += std::abs(values[i].q[j]);
+          open += w.off[j] * std::abs(values[i].q[j]);
         }
         const size_t at = r * p.width() + head * p.dim + i;
         y.value[at] = std::isnan(w.e[0]) ? NAN : values[i].unit * (sum / mass);
-        // Four roundings: of the sum, of 1 / mass, and of two products. A step more or less of an unsure weight changes both sums.
+        // Four roundings: of the sum, of 1 / mass, and of two products. Steps more or less of an unsure weight change both sums.
         const bool known = mass > unsure && !w.unknown && !(std::abs(y.value[at]) > 1e37);
         y.bound[at] = known ? kRounding * 5 * std::abs(y.value[at]) + (values[i].unit * open + std::abs(y.value[at]) * unsure) / (mass - unsure) + 0x1p-126 : INFINITY;
       }

@@ -161,7 +161,7 @@ inline void logits(const PackedHead& p, size_t columns, size_t dim, const int8_t
 // A row's weights as bytes less 128 and, where kept, as they are in place of the logits, 255 times too large. Returns the sum of the former.
 inline float weigh(float* logit, size_t columns, float top, bool keep, int8_t* q) {
   const Vec shift = splat(top - kLogTop);
-  Ints even{}, odd{};
+  Bits even{}, odd{};  // unsigned: of a row that poison makes NaN they may pass their range
   Vec poison = splat(0);
   const auto weight = [&](size_t j) {
     const Vec e = exp2_vec(load(logit + j) - shift);
@@ -173,17 +173,17 @@ inline float weigh(float* logit, size_t columns, float top, bool keep, int8_t* q
 #if COPPICE_LANES == 16
   for (; j + 4 * kLanes <= columns; j += 4 * kLanes) {
     const Ints w0 = weight(j), w1 = weight(j + kLanes), w2 = weight(j + 2 * kLanes), w3 = weight(j + 3 * kLanes);
-    even += w0 + w1;
-    odd += w2 + w3;
+    even += bits<Bits>(w0) + bits<Bits>(w1);
+    odd += bits<Bits>(w2) + bits<Bits>(w3);
     put_group(w0, w1, w2, w3, -128, q + j);
   }
 #endif
   for (; j < columns; j += kLanes) {
     const Ints w = weight(j);
-    even += w;
+    even += bits<Bits>(w);
     put_bytes(w, -128, q + j * kCopies);
   }
-  return sum(floats(even + odd) + poison);
+  return sum(floats(bits<Ints>(even + odd)) + poison);
 }
 
 inline float total_weight(const float* weights, size_t tokens) {
