@@ -20,7 +20,7 @@ from rich.table import Table
 import ops
 from arm.counts import Counter, CountError, environment
 from arm.loops import CORES, Core, Loop, as_whole_registers, cycles, hot_loops, share
-from blocks import Encoder
+from blocks import FORMS, Encoder
 from report import Contest
 from rivals import quantised
 
@@ -110,12 +110,12 @@ def _blocks(processor: str) -> list[Contest]:
     rivals = {"stock": (stock, feeds), "stock int8": (quantised(stock), feeds)}
     return [
         Contest(
-            f"encoder block {precision}",
+            f"encoder block {form}",
             f"N={TOKENS[0]} D=192 H=3, {processor}",
-            (encoder.ours(precision), feeds),
+            (encoder.ours(*FORMS[form]), feeds),
             rivals,
         )
-        for precision in ("float32", "int8")
+        for form in ("float32", "int8, float attention", "int8")
     ]
 
 
