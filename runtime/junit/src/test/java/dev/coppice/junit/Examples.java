@@ -7,6 +7,7 @@ import dev.coppice.latency.Scenario;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.locks.LockSupport;
+import org.opentest4j.TestAbortedException;
 
 /**
  * Latency tests that {@link LatencyTestTest} runs, as a stranger would write them. The build machine is busy with other
@@ -138,9 +139,13 @@ final class Examples {
     @LatencyTest(limit = "40 ms")
     void nothingMeasured(LatencyProbe probe) {}
 
-    @LatencyTest(percentile = 50, limit = "10 s", minDuration = "100 ms", maxDuration = "100 ms", warmUp = "50 ms", allow = {Doubt.LOAD, Doubt.UNSTEADY, Doubt.CLOCK, Doubt.GARBAGE})
+    @LatencyTest(percentile = 50, limit = "10 s", minDuration = "100 ms", maxDuration = "100 ms", warmUp = "50 ms")
     void measuredTwice(LatencyProbe probe) throws Exception {
-      probe.measure(() -> milliseconds(1));
+      try {
+        probe.measure(() -> milliseconds(1));
+      } catch (TestAbortedException busy) {
+        // What this machine makes of it is of no interest.
+      }
       probe.measure(() -> milliseconds(1));
     }
 
