@@ -13,16 +13,10 @@ void kernels(Draw& draw) {
   p.rows = draw.number(1, draw.number(0, 7) ? 6 : 40);
   p.x = draw.floats(p.rows * p.depth);
   p.residual = draw.floats(p.rows * p.columns);
-  const std::vector<int32_t> sums = p.type == WeightType::kInt8 ? weight_sums(p) : std::vector<int32_t>();
-  const Guarded<char> weight(packed_weights(p));
-  const Guarded<float> x(p.x);
-  const Linear layer{p.type, p.depth, p.columns, weight.data(), p.scale.empty() ? nullptr : p.scale.data(), sums.empty() ? nullptr : sums.data(), p.bias.data(), p.low, p.high};
   for (const Kernels* body : runnable()) {
     const LinearKernels& own = linear_kernels(body->isa);
-    Guarded<float> y(p.residual), scratch(own.scratch(layer, p.rows));
-    own.linear(layer, {{x.data(), p.depth}, p.rows, Activation::kNone, {y.data(), p.columns}, {y.data(), p.columns}}, scratch.data());
-    const std::vector<float> apart = run_linear_layer(own, p);
-    EXPECT_EQ(std::memcmp(y.data(), apart.data(), apart.size() * sizeof(float)), 0) << body->isa;
+    const std::vector<float> in_place = run_linear_layer(own, p, 0, true), apart = run_linear_layer(own, p);
+    EXPECT_EQ(std::memcmp(in_place.data(), apart.data(), apart.size() * sizeof(float)), 0) << body->isa;
   }
 }
 

@@ -56,35 +56,39 @@ TEST_P(Blocks, GatedMlpShouldBeItsLayers) {
   EXPECT_EQ(values(outcome.outputs[0]), last_layer(p.last, gated, p.x));
 }
 
-TEST_P(Blocks, CompactMlpShouldBeItsLayers) {
-  const BlockProblem p = problem(119, 21);
-  LinearProblem u = random_linear(std::get<0>(GetParam()), 1, 119, 21, 9);
-  u.bias.clear();
-  Node node{"MlpBlock", {}, block_inputs(p, "fc1", "fc2"), {{"y"}}};
-  const std::vector<Argument> factor = layer_inputs("fc2_u", u);
-  node.inputs.insert(node.inputs.end(), {factor[0], factor[2]});
-  const Outcome outcome = run(node);
-  ASSERT_EQ(outcome.code, ORT_OK) << outcome.message;
-  const std::vector<float> compact = last_layer(u, first_layer(p, Activation::kGelu), {});
-  EXPECT_EQ(values(outcome.outputs[0]), last_layer(p.last, compact, p.x));
-}
-
 std::vector<float> range_of(const LinearProblem& layer) { return {layer.low, layer.high}; }
 
+// A compact MLP: its second layer's first factor, u, is a layer of its own.
+struct CompactMlp {
+  BlockProblem p;
+  LinearProblem u;
+
+  CompactMlp(WeightType first, WeightType last) : p(random_block(2, 41, 30, 119, 21, first, last, 7)), u(random_linear(first, 1, 119, 21, 9)) { u.bias.clear(); }
+
+  std::vector<float> found(std::vector<Attribute> attributes) const {
+    Node node{"MlpBlock", std::move(attributes), block_inputs(p, "fc1", "fc2"), {{"y"}}};
+    const std::vector<Argument> factor = layer_inputs("fc2_u", u);
+    node.inputs.insert(node.inputs.end(), {factor[0], factor[2]});
+    const Outcome outcome = run(node);
+    EXPECT_EQ(outcome.code, ORT_OK) << outcome.message;
+    return outcome.code == ORT_OK ? values(outcome.outputs[0]) : std::vector<float>();
+  }
+  std::vector<float> layers() const { return last_layer(p.last, last_layer(u, first_layer(p, Activation::kGelu), {}), p.x); }
+};
+
+TEST_P(Blocks, CompactMlpShouldBeItsLayers) {
+  const CompactMlp mlp(std::get<0>(GetParam()), std::get<1>(GetParam()));
+  EXPECT_EQ(mlp.found({}), mlp.layers());
+}
+
 TEST(CalibratedBlock, EveryLayerShouldHaveItsRange) {
-  BlockProblem p = random_block(2, 41, 30, 119, 21, WeightType::kInt8, WeightType::kInt8, 7);
-  LinearProblem u = random_linear(WeightType::kInt8, 1, 119, 21, 9);
-  u.bias.clear();
-  p.first.low = -2, p.first.high = 2.5f, u.low = -0.2f, u.high = 3, p.last.low = -40, p.last.high = 50;
-  Node node{"MlpBlock", {{"fc1_range", range_of(p.first)}, {"fc2_u_range", range_of(u)}, {"fc2_range", range_of(p.last)}}, block_inputs(p, "fc1", "fc2"), {{"y"}}};
-  const std::vector<Argument> factor = layer_inputs("fc2_u", u);
-  node.inputs.insert(node.inputs.end(), {factor[0], factor[2]});
-  const Outcome outcome = run(node);
-  ASSERT_EQ(outcome.code, ORT_OK) << outcome.message;
-  const std::vector<float> compact = last_layer(u, first_layer(p, Activation::kGelu), {});
-  EXPECT_EQ(values(outcome.outputs[0]), last_layer(p.last, compact, p.x));
-  node.attributes.pop_back();
-  EXPECT_NE(values(run(node).outputs[0]), last_layer(p.last, compact, p.x));
+  CompactMlp mlp(WeightType::kInt8, WeightType::kInt8);
+  mlp.p.first.low = -2, mlp.p.first.high = 2.5f, mlp.u.low = -0.2f, mlp.u.high = 3, mlp.p.last.low = -40, mlp.p.last.high = 50;
+  const std::vector<Attribute> two{{"fc1_range", range_of(mlp.p.first)}, {"fc2_u_range", range_of(mlp.u)}};
+  std::vector<Attribute> three = two;
+  three.push_back({"fc2_range", range_of(mlp.p.last)});
+  EXPECT_EQ(mlp.found(three), mlp.layers());
+  EXPECT_NE(mlp.found(two), mlp.layers());
 }
 
 TEST(CalibratedBlock, BothProjectionsShouldHaveTheirRanges) {

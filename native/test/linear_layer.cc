@@ -92,7 +92,7 @@ std::vector<int32_t> weight_sums(const LinearProblem& p) {
   return sums;
 }
 
-std::vector<float> run_linear_layer(const LinearKernels& kernels, const LinearProblem& p, size_t gap) {
+std::vector<float> run_linear_layer(const LinearKernels& kernels, const LinearProblem& p, size_t gap, bool in_place) {
   const bool bytes = p.type == WeightType::kInt8;
   const Guarded<char> weight(packed_weights(p));
   const Guarded<float> scale(p.scale), bias(p.bias), residual(p.residual);
@@ -103,8 +103,10 @@ std::vector<float> run_linear_layer(const LinearKernels& kernels, const LinearPr
   const auto length = [&](size_t width) { return p.rows * (width + gap) - (p.rows > 0 ? gap : 0); };
   Guarded<float> x(length(p.depth)), y(length(p.columns)), scratch(kernels.scratch(layer, p.rows));
   for (size_t r = 0; r < p.rows; ++r) std::copy_n(p.x.begin() + static_cast<long>(r * p.depth), p.depth, x.data() + r * (p.depth + gap));
-  kernels.linear(layer, {{x.data(), p.depth + gap}, p.rows, p.activation, {p.residual.empty() ? nullptr : residual.data(), p.columns}, {y.data(), p.columns + gap}},
-                 scratch.data());
+  for (size_t i = 0; in_place && i < p.residual.size(); ++i) y[i / p.columns * (p.columns + gap) + i % p.columns] = p.residual[i];
+  ConstRows added{p.residual.empty() ? nullptr : residual.data(), p.columns};
+  if (in_place) added = {y.data(), p.columns + gap};
+  kernels.linear(layer, {{x.data(), p.depth + gap}, p.rows, p.activation, added, {y.data(), p.columns + gap}}, scratch.data());
   EXPECT_TRUE(y.untouched_before() && scratch.untouched_before());
   std::vector<float> found(p.rows * p.columns);
   for (size_t i = 0; i < found.size(); ++i) found[i] = y[i / p.columns * (p.columns + gap) + i % p.columns];

@@ -29,8 +29,9 @@ LinearProblem random_linear(WeightType type, size_t rows, size_t depth, size_t c
 std::vector<char> packed_weights(const LinearProblem& problem);
 std::vector<int32_t> weight_sums(const LinearProblem& problem);
 
-// [rows, columns], from memory between guard pages; x and y have rows longer than their width by `gap`.
-std::vector<float> run_linear_layer(const LinearKernels& kernels, const LinearProblem& problem, size_t gap = 0);
+// [rows, columns], from memory between guard pages; x and y have rows longer than their width by `gap`. `in_place`: y takes the place of
+// the residual.
+std::vector<float> run_linear_layer(const LinearKernels& kernels, const LinearProblem& problem, size_t gap = 0, bool in_place = false);
 // Of an int8 layer the input is quantised by the rule, in float32; `quantised` false: left as it is.
 Expected linear_layer_reference(const LinearProblem& problem, bool quantised = true);
 

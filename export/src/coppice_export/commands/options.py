@@ -50,7 +50,7 @@ DwKernel = Annotated[int, typer.Option(help="--hallucinate: edge of the convolut
 FfnRank = Annotated[int, typer.Option(min=0, help="Rank of the second MLP matrix as two factors (cFFN).")]
 Operators = Annotated[
     Flavour,
-    typer.Option(help="Whole halves of blocks in one operator, attention and reductions alone, or stock ones."),
+    typer.Option(help="Whole blocks in one operator, attention and reductions alone, or stock ones."),
 ]
 Rank = Annotated[str, typer.Option(help="prune_merge: tokens by importance, or by importance_distance.")]
 
