@@ -6,15 +6,12 @@ import dev.coppice.api.Image;
 import dev.coppice.api.Keep;
 import dev.coppice.api.OpenOptions;
 import dev.coppice.api.RunOptions;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.stream.Stream;
 
 /**
- * The program of a JVM that classifies for long and opens its bundle anew now and then: {@code BUNDLE RUNS RELOAD_EVERY}. It prints a hundred lines
- * {@code RSS_KIB FDS THREADS DIRECT_KIB P99_NANOS}, one a hundredth of the runs.
+ * The program of a JVM that classifies for long and opens its bundle anew now and then: {@code BUNDLE RUNS RELOAD_EVERY}. After each hundredth of the
+ * runs it prints its {@link Footprint} and the hundredth's p99 in nanoseconds.
  */
 public final class Soak {
 
@@ -40,32 +37,8 @@ public final class Soak {
         nanos[i] = System.nanoTime() - start;
       }
       Arrays.sort(nanos);
-      System.gc(); // what only waits for the collector is no leak: cleaners of direct buffers run now
-      Thread.sleep(5);
-      System.out.println(status("VmRSS") + " " + entries("/proc/self/fd") + " " + entries("/proc/self/task") + " " + directKib() + " " + nanos[part * 99 / 100]);
+      System.out.println(Footprint.now() + " " + nanos[part * 99 / 100]);
     }
     classifier.close();
-  }
-
-  private static long status(String key) throws IOException {
-    return Files.readAllLines(Path.of("/proc/self/status")).stream().filter(line -> line.startsWith(key + ":"))
-        .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", ""))).findFirst().orElseThrow();
-  }
-
-  private static long entries(String folder) throws IOException {
-    try (Stream<Path> files = Files.list(Path.of(folder))) {
-      return files.count();
-    }
-  }
-
-  /** By reflection: the module under test has no need of java.management. */
-  private static long directKib() throws ReflectiveOperationException {
-    Class<?> pool = Class.forName("java.lang.management.BufferPoolMXBean");
-    for (Object bean : (Iterable<?>) Class.forName("java.lang.management.ManagementFactory").getMethod("getPlatformMXBeans", Class.class).invoke(null, pool)) {
-      if (pool.getMethod("getName").invoke(bean).equals("direct")) {
-        return (long) pool.getMethod("getMemoryUsed").invoke(bean) / 1024;
-      }
-    }
-    throw new IllegalStateException("no pool of direct buffers");
   }
 }
