@@ -6,7 +6,10 @@ import dev.coppice.bundle.Bundle;
 import dev.coppice.bundle.FolderStore;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.stream.Stream;
 
 /** The program of a JVM that changes a store and may be killed in it: {@code STORE KEY install|rollback|collect BUNDLE-OR-NAME}. */
@@ -18,7 +21,7 @@ public final class ChangeStore {
   private ChangeStore() {}
 
   /** Exit code 0: changed. */
-  public static void main(String[] arguments) throws IOException {
+  public static void main(String[] arguments) throws Exception {
     Path root = Path.of(arguments[0]);
     Trust trust = Trust.pinned(Trust.Policy.REQUIRE, Path.of(arguments[1]));
     FolderStore store = new FolderStore(root, trust, bundle -> Bundle.read(bundle, trust));
@@ -30,15 +33,30 @@ public final class ChangeStore {
       }
     } catch (CoppiceException refused) {
       System.out.println(refused.code() + ": " + refused.getMessage());
-      try (Stream<Path> open = Files.list(Path.of("/proc/self/fd"))) {
-        for (Path file : open.filter(Files::isSymbolicLink).toList()) {
-          Path target = Files.readSymbolicLink(file);
-          if (target.startsWith(root)) {
-            System.out.println("open: " + target);
-          }
-        }
+      List<Path> open = open(root);
+      for (int tries = 0; tries < 100 && !open.isEmpty(); tries++) { // another thread may be about to close the one that it reads
+        Thread.sleep(10);
+        open = open(root);
       }
+      open.forEach(file -> System.out.println("open: " + file));
       System.exit(REFUSED);
     }
+  }
+
+  private static List<Path> open(Path root) throws IOException {
+    List<Path> found = new ArrayList<>();
+    try (Stream<Path> files = Files.list(Path.of("/proc/self/fd"))) {
+      for (Path file : files.toList()) {
+        try {
+          Path target = Files.readSymbolicLink(file);
+          if (target.startsWith(root)) {
+            found.add(target);
+          }
+        } catch (NoSuchFileException closed) {
+          // since it was listed, as the listing's own is
+        }
+      }
+    }
+    return found;
   }
 }

@@ -101,7 +101,7 @@ public final class Strace {
 
   private ChildJvm under(ChildJvm jvm, String... options) {
     String calls = Stream.concat(CHANGES.stream(), OTHERS.stream()).collect(Collectors.joining(",?", "?", "")); // "?": where the machine has it
-    List<String> command = new ArrayList<>(List.of("strace", "-f", "-y", "-qq", "-o", log.toString(), "-e", "trace=" + calls));
+    List<String> command = new ArrayList<>(List.of("strace", "-f", "-y", "--quiet=all", "-o", log.toString(), "-e", "trace=" + calls));
     command.addAll(List.of(options));
     return jvm.under(command).withOption("-XX:-UsePerfData").withOption("-XX:-UseContainerSupport"); // which make calls by the clock
   }
