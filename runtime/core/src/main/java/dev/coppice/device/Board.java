@@ -14,8 +14,9 @@ import java.util.Set;
  * @param model text of the device tree, such as {@code Raspberry Pi 5 Model B Rev 1.0}
  * @param compatible entries of the device tree, most specific first
  * @param cores marketing names of the processor cores, each once, in order
+ * @param architecture {@code aarch64} or {@code x86_64}
  */
-public record Board(Optional<String> model, List<String> compatible, List<String> cores) {
+public record Board(Optional<String> model, List<String> compatible, List<String> cores, Optional<String> architecture) {
 
   private static final Map<String, String> PARTS =
       Map.ofEntries(
@@ -41,13 +42,21 @@ public record Board(Optional<String> model, List<String> compatible, List<String
   public static Board probe(Path root) {
     List<String> model = known(KernelFile.text(root.resolve("proc/device-tree/model")).orElse(""));
     List<String> compatible = known(KernelFile.text(root.resolve("proc/device-tree/compatible")).orElse(""));
-    return new Board(model.isEmpty() ? Optional.empty() : Optional.of(model.get(0)), compatible, cores(KernelFile.text(root.resolve("proc/cpuinfo")).orElse("")));
+    String cpuinfo = KernelFile.text(root.resolve("proc/cpuinfo")).orElse("");
+    return new Board(model.isEmpty() ? Optional.empty() : Optional.of(model.get(0)), compatible, cores(cpuinfo), architecture(cpuinfo));
   }
 
   /** One line for people. */
   public String description() {
     String processor = cores.isEmpty() ? "unknown processor" : String.join(" + ", cores);
     return model.isPresent() ? model.get() + " (" + processor + ")" : processor;
+  }
+
+  private static Optional<String> architecture(String cpuinfo) {
+    if (!values(cpuinfo, "CPU implementer").isEmpty()) {
+      return Optional.of("aarch64");
+    }
+    return values(cpuinfo, "vendor_id").isEmpty() ? Optional.empty() : Optional.of("x86_64");
   }
 
   private static List<String> cores(String cpuinfo) {

@@ -20,7 +20,8 @@ import java.util.TreeSet;
  *
  * @param key file name
  * @param name for people
- * @param compatible entries of the device tree that mean this board
+ * @param architecture of a generic profile, which stands for every machine with these processors that no other is for
+ * @param compatible entries of the device tree that mean this board; this and what follows are empty in a generic profile
  * @param memoryMib sizes in which it is sold
  * @param clusters of cores, the slowest first
  * @param l3Kib third-level cache, 0 without one
@@ -30,6 +31,7 @@ import java.util.TreeSet;
 public record BoardProfile(
     String key,
     String name,
+    Optional<String> architecture,
     Set<String> compatible,
     List<Integer> memoryMib,
     List<Cluster> clusters,
@@ -51,7 +53,7 @@ public record BoardProfile(
     }
   }
 
-  /** The profile of a board, by the first of its device-tree entries that one names. */
+  /** The profile of a board, by the first of its device-tree entries that one names, else by its architecture. */
   public static Optional<BoardProfile> of(Board board) {
     List<BoardProfile> profiles = all();
     for (String entry : board.compatible()) {
@@ -61,7 +63,12 @@ public record BoardProfile(
         }
       }
     }
-    return Optional.empty();
+    return profiles.stream().filter(profile -> profile.isGeneric() && profile.architecture.equals(board.architecture())).findFirst();
+  }
+
+  /** Whether it stands for machines of which nothing but the processors' architecture is known. */
+  public boolean isGeneric() {
+    return architecture.isPresent();
   }
 
   /** {@code nvidia,p3509-0000+p3668-0000} is a carrier with a module, which may be marked {@code -super}. */
@@ -83,19 +90,27 @@ public record BoardProfile(
 
   static BoardProfile parse(String key, Properties text) {
     Set<String> unread = new TreeSet<>(text.stringPropertyNames());
+    if (text.containsKey("architecture")) {
+      String architecture = take(key, text, unread, "architecture");
+      return checked(new BoardProfile(key, take(key, text, unread, "name"), Optional.of(architecture), Set.of(), List.of(), List.of(), 0, OptionalDouble.empty(),
+          Optional.empty()), unread);
+    }
     List<Cluster> clusters = new ArrayList<>();
-    for (int i = 0; text.containsKey("cluster." + i + ".core"); i++) {
+    for (int i = 0; i == 0 || text.containsKey("cluster." + i + ".core"); i++) {
       String prefix = "cluster." + i + ".";
       clusters.add(new Cluster(take(key, text, unread, prefix + "core"), number(key, text, unread, prefix + "count"), number(key, text, unread, prefix + "mhz"),
           Set.of(list(take(key, text, unread, prefix + "isa"))), number(key, text, unread, prefix + "l2_kib")));
     }
-    BoardProfile profile = new BoardProfile(key, take(key, text, unread, "name"), Set.of(list(take(key, text, unread, "compatible"))),
+    return checked(new BoardProfile(key, take(key, text, unread, "name"), Optional.empty(), Set.of(list(take(key, text, unread, "compatible"))),
         Arrays.stream(list(take(key, text, unread, "memory_mib"))).map(size -> whole(key, "memory_mib", size)).toList(), List.copyOf(clusters),
         text.containsKey("l3_kib") ? number(key, text, unread, "l3_kib") : 0,
         text.containsKey("throttle_celsius") ? OptionalDouble.of(number(key, text, unread, "throttle_celsius")) : OptionalDouble.empty(),
-        text.containsKey("unsupported") ? Optional.of(take(key, text, unread, "unsupported")) : Optional.empty());
-    if (clusters.isEmpty() || !unread.isEmpty()) {
-      throw new IllegalArgumentException("board " + key + ": expected the keys of devices/README.md and at least cluster.0, found " + text.stringPropertyNames());
+        text.containsKey("unsupported") ? Optional.of(take(key, text, unread, "unsupported")) : Optional.empty()), unread);
+  }
+
+  private static BoardProfile checked(BoardProfile profile, Set<String> unread) {
+    if (!unread.isEmpty()) {
+      throw new IllegalArgumentException("board " + profile.key + ": expected the keys of devices/README.md, found " + unread);
     }
     return profile;
   }

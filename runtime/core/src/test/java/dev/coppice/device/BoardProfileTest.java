@@ -3,11 +3,14 @@ package dev.coppice.device;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.Properties;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -18,11 +21,15 @@ final class BoardProfileTest {
   private static final Path FIXTURES = Path.of(System.getProperty("coppice.fixtures"));
 
   private static Board compatible(String... entries) {
-    return new Board(Optional.empty(), List.of(entries), List.of());
+    return new Board(Optional.empty(), List.of(entries), List.of(), Optional.empty());
+  }
+
+  static List<BoardProfile> boards() {
+    return BoardProfile.all().stream().filter(profile -> !profile.isGeneric()).toList();
   }
 
   @ParameterizedTest
-  @MethodSource("dev.coppice.device.BoardProfile#all")
+  @MethodSource("boards")
   void shouldSayOfEveryBoardWhatTheSchedulerAsks(BoardProfile profile) {
     assertThat(profile.compatible()).isNotEmpty().allMatch(entry -> entry.matches("[a-z]+,[a-z0-9-]+"));
     assertThat(profile.clusters()).isNotEmpty().allSatisfy(cluster -> assertThat(cluster.isa()).contains("neon"));
@@ -58,7 +65,14 @@ final class BoardProfileTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"surplus, 1, surplus", "cluster.0.mhz, fast, cluster.0.mhz", "memory_mib, 512 0, memory_mib", "name,, name"})
+  @CsvSource({"'processor : 0\nvendor_id : AuthenticAMD\nmodel name : AMD EPYC', generic-x86_64", "'processor : 0\nCPU implementer : 0x41\nCPU part : 0xd0c', generic-aarch64"})
+  void shouldCallAMachineThatIsNoBoardGeneric(String cpuinfo, String key, @TempDir Path root) throws IOException {
+    Files.writeString(Files.createDirectory(root.resolve("proc")).resolve("cpuinfo"), cpuinfo);
+    assertThat(BoardProfile.of(Board.probe(root))).map(BoardProfile::key).contains(key);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"surplus, 1, surplus", "architecture, aarch64, cluster.0.core", "cluster.0.mhz, fast, cluster.0.mhz", "memory_mib, 512 0, memory_mib", "name,, name"})
   void shouldRefuseAProfileThatIsWrong(String key, String value, String named) {
     Properties text = new Properties();
     for (String line : List.of("name=Board", "compatible=acme,board", "memory_mib=512", "cluster.0.core=Cortex-A53", "cluster.0.count=4", "cluster.0.mhz=1000",

@@ -59,7 +59,8 @@ final class BoardsPageTest {
   private static String row(Path file) {
     Map<String, Object> report = values(file);
     String against = doubts(report).isEmpty() ? "nothing" : String.join(", ", doubts(report));
-    String board = report.get("about.board").equals("unknown") ? "none of ours" : report.get("about.board").toString();
+    String key = report.get("about.board").toString();
+    String board = key.equals("unknown") || key.startsWith("generic-") ? "none of ours" : key;
     return "| [" + report.get("about.machine") + "](reports/" + file.getFileName() + "), " + board + " | " + report.get("about.bundle") + ", keep " + report.get("about.keep") + " | " + report.get("about.isa") + ", "
         + report.get("about.threads") + " | " + time(report, "p50") + " | " + time(report, "p90") + " | " + time(report, "p99") + " | " + against + " | " + report.get("about.date") + " |";
   }
@@ -71,7 +72,7 @@ final class BoardsPageTest {
   private static String tables() throws IOException {
     List<Path> files = files();
     List<Map<String, Object>> reports = files.stream().map(BoardsPageTest::values).toList();
-    String states = BoardProfile.all().stream().map(board -> "| " + board.name() + " | `" + board.key() + "` | " + board.clusters().stream().map(BoardProfile.Cluster::core).collect(Collectors.joining(" + ")) + " | "
+    String states = BoardProfile.all().stream().filter(board -> !board.isGeneric()).map(board -> "| " + board.name() + " | `" + board.key() + "` | " + board.clusters().stream().map(BoardProfile.Cluster::core).collect(Collectors.joining(" + ")) + " | "
         + state(board, reports) + " |").collect(Collectors.joining("\n"));
     String rows = files.stream().map(BoardsPageTest::row).collect(Collectors.joining("\n"));
     return """
