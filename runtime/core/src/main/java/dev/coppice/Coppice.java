@@ -55,7 +55,7 @@ public final class Coppice {
 
   private Coppice() {}
 
-  /** Opens a bundle with default options. */
+  /** {@link #open(Path, OpenOptions)} with default options. */
   public static Classifier open(Path bundle) {
     return open(bundle, OpenOptions.defaults());
   }
@@ -64,7 +64,8 @@ public final class Coppice {
    * Opens a bundle, a folder or the tar of one: verifies every file and who signed it, loads the operators and the model.
    *
    * @throws dev.coppice.api.BundleException if the bundle is missing, changed, not trusted or needs something newer
-   * @throws dev.coppice.api.NativeException if the operator library cannot be loaded
+   * @throws dev.coppice.api.NativeException if the operator library cannot be loaded, or the model gets no memory
+   * @throws IllegalArgumentException if {@link OpenOptions#engine()} has an entry that is not allowed
    */
   public static Classifier open(Path bundle, OpenOptions options) {
     return opened(bundle, options);
@@ -86,7 +87,8 @@ public final class Coppice {
    * Opens a bundle for work with deadlines, and measures its rungs on this machine.
    *
    * @throws dev.coppice.api.BundleException if the bundle is missing, changed, not trusted or needs something newer
-   * @throws dev.coppice.api.NativeException if the operator library cannot be loaded
+   * @throws dev.coppice.api.NativeException if the operator library cannot be loaded, or the model gets no memory
+   * @throws IllegalArgumentException if {@link OpenOptions#engine()} has an entry that is not allowed
    */
   public static Scheduler schedule(Path bundle, OpenOptions options, SchedulerOptions schedulerOptions) {
     Objects.requireNonNull(schedulerOptions, "schedulerOptions");
@@ -99,6 +101,7 @@ public final class Coppice {
    * a run that fails with a version on probation is done over by the version before, if its deadline leaves time.
    *
    * @throws dev.coppice.api.BundleException if neither the current version nor the one before it can be used
+   * @throws dev.coppice.api.NativeException if the operator library cannot be loaded, or the store not be read
    */
   public static Scheduler schedule(BundleStore store, String name, FollowOptions options, SchedulerOptions schedulerOptions) {
     Objects.requireNonNull(schedulerOptions, "schedulerOptions");
@@ -146,6 +149,7 @@ public final class Coppice {
    * left again, here and in the store.
    *
    * @throws dev.coppice.api.BundleException if neither the current version nor the one before it can be used
+   * @throws dev.coppice.api.NativeException if the operator library cannot be loaded, or the store not be read
    */
   public static Classifier follow(BundleStore store, String name, FollowOptions options) {
     return new FollowedClassifier(follower(store, name, options, pipeline -> pipeline));

@@ -26,6 +26,7 @@ public interface BundleStore {
    * Makes the version that was current before the present one current again.
    *
    * @throws BundleException if there is none, or it has been damaged
+   * @throws NativeException if the store cannot be read or written
    */
   InstalledBundle rollback(String name);
 
@@ -36,9 +37,18 @@ public interface BundleStore {
    */
   Path current(String name);
 
-  /** Every version of every bundle, by name, oldest installation first. */
+  /**
+   * Every version of every bundle, by name, oldest installation first.
+   *
+   * @throws NativeException if the store cannot be read
+   */
   List<InstalledBundle> list();
 
-  /** Deletes the versions that are neither current nor previous; how many. */
+  /**
+   * Deletes the versions that are neither current nor previous.
+   *
+   * @return how many
+   * @throws NativeException if the store cannot be read or written; what is deleted by then stays so
+   */
   int collect(String name);
 }
