@@ -31,6 +31,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -200,8 +201,9 @@ final class OneModelTest {
     gate = new CountDownLatch(1);
     versions.store().install(versions.named(1));
     await(() -> open.get() == 0);
-    CompletableFuture<Result> waiting = CompletableFuture.supplyAsync(() -> classifier.classify(BLACK));
-    CompletableFuture<Void> closing = CompletableFuture.runAsync(classifier::close);
+    Executor ownThread = task -> new Thread(task).start(); // the common pool may have only one
+    CompletableFuture<Result> waiting = CompletableFuture.supplyAsync(() -> classifier.classify(BLACK), ownThread);
+    CompletableFuture<Void> closing = CompletableFuture.runAsync(classifier::close, ownThread);
     assertThatThrownBy(() -> waiting.get(30, TimeUnit.SECONDS)).cause().isInstanceOf(IllegalStateException.class).hasMessageContaining("is closed");
     gate.countDown();
     closing.get(30, TimeUnit.SECONDS);

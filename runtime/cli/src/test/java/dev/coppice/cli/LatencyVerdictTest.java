@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -41,9 +42,10 @@ final class LatencyVerdictTest {
     write("sys/devices/platform/soc/soc:firmware/get_throttled", bits);
   }
 
+  /** In one step: a file of the kernel is never half-written. */
   private void write(String file, String text) throws IOException {
     Files.createDirectories(board.resolve(file).getParent());
-    Files.writeString(board.resolve(file), text + "\n");
+    Files.move(Files.writeString(board.resolve(file + ".new"), text + "\n"), board.resolve(file), StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
   }
 
   private static Cli latency(String... options) {

@@ -46,6 +46,7 @@ final class LauncherTest {
     manifest.getMainAttributes().put(Attributes.Name.MAIN_CLASS, Main.class.getName());
     manifest.getMainAttributes().put(Attributes.Name.CLASS_PATH, Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
         .map(entry -> Path.of(entry).toUri().toString()).collect(Collectors.joining(" ")));
+    manifest.getMainAttributes().putValue("Enable-Native-Access", "ALL-UNNAMED"); // as the real one has
     new JarOutputStream(Files.newOutputStream(jar()), manifest).close();
   }
 

@@ -81,6 +81,9 @@ public final class ChildJvm {
     List<String> command = new ArrayList<>(prefix);
     command.addAll(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
         "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"));
+    if (Runtime.version().feature() >= 22) { // which warns of every library that is loaded without
+      command.add("--enable-native-access=" + (start.contains("--module-path") ? "dev.coppice.core" : "ALL-UNNAMED"));
+    }
     command.addAll(arguments);
     command.addAll(start);
     ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile());

@@ -45,7 +45,7 @@ final class Examples {
   }
 
   static final class Model {
-    @LatencyTest(bundle = "../../export/bundles/imagenette-mini", threads = 1, percentile = 50, limit = "10 s", minDuration = "300 ms", maxDuration = "300 ms", warmUp = "100 ms",
+    @LatencyTest(bundle = "../../export/bundles/imagenette-mini", threads = 1, percentile = 50, limit = "10 s", minDuration = "300 ms", maxDuration = "20 s", warmUp = "100 ms",
         allow = {Doubt.LOAD, Doubt.UNSTEADY, Doubt.CLOCK, Doubt.GARBAGE})
     void classifies(LatencyProbe probe) throws Exception {
       Image frame = Coppice.image(Path.of(BUNDLE, "../../../docs/images/golf-ball.jpg"));
