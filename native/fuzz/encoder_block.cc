@@ -40,9 +40,10 @@ Node node(Draw& draw, ONNXTensorElementDataType type) {
   const bool counted = !none && (!by_threshold || draw.flag());
   const bool scored = softmax && draw.flag();
   const auto at = [&](bool there, const char* name) { return std::string(there && draw.flag() ? name : ""); };
-  return {"EncoderBlock",
+  Node call{"EncoderBlock",
           {{"num_heads", static_cast<int64_t>(heads)},
            {"attention", std::string(softmax ? "softmax" : "linear")},
+           {"attention_precision", std::string(softmax && draw.flag() ? "int8" : "float32")},
            {"score", std::string(scored ? draw.one_of<const char*>({"cls", "cls_value_norm", "received"}) : "none")},
            {"select", std::string(select)},
            {"prefix_tokens", prefix},
@@ -60,6 +61,11 @@ Node node(Draw& draw, ONNXTensorElementDataType type) {
            {at(sized, "kept_size"), type},
            {at(merge, "group"), kInt64},
            {at(sample || merge, "kept_count"), kInt64}}};
+  add_range(draw, "qkv", attention.first, call.attributes);
+  add_range(draw, "proj", attention.last, call.attributes);
+  add_range(draw, "fc1", mlp.first, call.attributes);
+  add_range(draw, "fc2", mlp.last, call.attributes);
+  return call;
 }
 
 }  // namespace coppice::fuzz
