@@ -14,6 +14,7 @@ import dev.coppice.api.Trust;
 import dev.coppice.bundle.Bundle;
 import dev.coppice.bundle.FolderStore;
 import dev.coppice.bundle.Incoming;
+import dev.coppice.bundle.Opening;
 import dev.coppice.device.Board;
 import dev.coppice.device.BoardProfile;
 import dev.coppice.device.Checkup;
@@ -76,8 +77,14 @@ public final class Coppice {
     Objects.requireNonNull(bundle, "bundle");
     LibraryStart libraries = new LibraryStart();
     try {
-      Bundle opened = Bundle.open(bundle, options.trust());
-      return new Pipeline(opened, engine(opened, options), options);
+      Opening opening = Opening.of(bundle, options.trust(), libraries::report);
+      Engine engine = engine(opening, options);
+      try {
+        return new Pipeline(opening.bundle(), engine, options);
+      } catch (RuntimeException e) {
+        engine.close();
+        throw e;
+      }
     } finally {
       libraries.await();
     }
@@ -174,16 +181,9 @@ public final class Coppice {
     }
   }
 
-  private static Engine engine(Bundle bundle, OpenOptions options) {
+  private static Engine engine(Opening bundle, OpenOptions options) {
     SessionSettings settings = SessionSettings.of(options, ROOT);
-    Engine engine = new OrtEngine(bundle.graph(), bundle.model(), bundle.info().preprocessing(), OperatorLibrary.load(), settings, options.engine().modelCache());
-    try {
-      bundle.golden(); // nothing is handed out before the last file is verified
-      return engine;
-    } catch (RuntimeException e) {
-      engine.close();
-      throw e;
-    }
+    return new OrtEngine(bundle.graph(), bundle.model(), bundle.preprocessing(), OperatorLibrary.load(), settings, options.engine().modelCache());
   }
 
   /**

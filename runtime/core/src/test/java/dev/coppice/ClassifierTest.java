@@ -210,6 +210,16 @@ final class ClassifierTest {
     }
   }
 
+  @Test
+  void shouldVerifyItsGoldenCasesWheneverItReadsThem(@TempDir Path folder) throws IOException {
+    Path copy = ShippedBundle.copyInto(folder);
+    try (Classifier other = Coppice.open(copy)) {
+      Files.write(copy.resolve("golden/1/logits.bin"), new byte[40]);
+      assertThatThrownBy(other::selfTest).isInstanceOf(BundleException.class)
+          .hasMessageStartingWith(copy.resolve("golden/1/logits.bin") + ": expected 40 bytes with SHA-256 ").extracting("code").isEqualTo("bundle.changed");
+    }
+  }
+
   private static RunOptions budget(String rung) {
     return RunOptions.defaults().withKeep(Keep.rung(rung)).withTop(10);
   }

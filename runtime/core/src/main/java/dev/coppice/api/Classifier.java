@@ -38,9 +38,9 @@ public interface Classifier extends AutoCloseable {
   void infer(FloatBuffer tensor, RunOptions options, FloatBuffer logits);
 
   /**
-   * Runs the bundle's golden cases: inputs with the outputs that its author saw.
+   * Runs the bundle's golden cases: inputs with the outputs that its author saw. They are read from the bundle, and verified, each time.
    *
-   * @throws BundleException if this machine computes something else
+   * @throws BundleException if this machine computes something else, or the bundle has changed since it was opened
    */
   void selfTest();
 

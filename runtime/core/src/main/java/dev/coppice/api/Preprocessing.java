@@ -21,7 +21,7 @@ public record Preprocessing(int shortSide, int crop, List<Float> mean, List<Floa
     }
     mean = List.copyOf(Objects.requireNonNull(mean, "mean"));
     std = List.copyOf(Objects.requireNonNull(std, "std"));
-    if (mean.size() != 3 || std.size() != 3 || std.stream().anyMatch(s -> !(s > 0))) {
+    if (mean.size() != 3 || std.size() != 3 || !(std.get(0) > 0 && std.get(1) > 0 && std.get(2) > 0)) {
       throw new IllegalArgumentException("mean and std need three values, std above 0: mean=" + mean + ", std=" + std);
     }
   }

@@ -20,18 +20,20 @@ import java.util.OptionalDouble;
 import java.util.stream.Collectors;
 
 /**
- * A bundle in which every file is listed, nothing else is there, and every file has its size and hash: those that are read here now, the graph
- * when an engine reads it, the others by the time that {@link #golden()} is told.
+ * A bundle in which every file is listed, nothing else is there, and every file has its size and hash; the graph when an engine reads it.
  *
  * @param info for users
  * @param model what an engine needs to know
  * @param graph of the model
- * @param rest of the files
+ * @param goldenCases stored inputs with the outputs that the author saw
  */
-public record Bundle(BundleInfo info, ModelSpec model, Graph graph, Rest rest) {
+public record Bundle(BundleInfo info, ModelSpec model, Graph graph, GoldenCases goldenCases) {
 
   /** The version of this library, which a bundle's range is compared with. */
   public static final String RUNTIME_VERSION = Manifest.RUNTIME.toString();
+
+  private static final String CONFIG = "config.json";
+  private static final String PREPROCESSING = "preprocessor_config.json";
 
   /**
    * A stored run.
@@ -53,23 +55,23 @@ public record Bundle(BundleInfo info, ModelSpec model, Graph graph, Rest rest) {
   }
 
   static Bundle read(BundleFiles files) {
-    Bundle bundle = open(files);
     String model = files.manifest().modelFile();
     OnnxFile.requireSelfContained(files.place(model).toString(), ByteBuffer.wrap(files.verified(model)));
-    bundle.golden();
-    return bundle;
+    return of(files, preprocessing(files));
   }
 
-  /** The same for an engine, which reads the graph itself, or need not read it. */
-  public static Bundle open(Path place, Trust trust) {
-    return open(new BundleFiles(place, trust));
-  }
-
-  private static Bundle open(BundleFiles files) {
+  /** Verifies every file but the graph, which an engine reads itself, or need not read. */
+  static Bundle of(BundleFiles files, Preprocessing preprocessing) {
     Manifest manifest = files.manifest();
-    Rest rest = new Rest(files);
     List<String> labels = labels(files, manifest.model().classes());
-    Preprocessing preprocessing = preprocessing(files, manifest.model());
+    List<String> known = List.of(manifest.modelFile(), CONFIG, PREPROCESSING);
+    for (String name : manifest.files().keySet()) {
+      if (!known.contains(name)) {
+        files.verified(name);
+      }
+    }
+    GoldenCases golden = new GoldenCases(files);
+    golden.requireFitting();
     Map<String, Long> sizes = new HashMap<>();
     for (Map.Entry<String, Manifest.FileEntry> file : manifest.files().entrySet()) {
       sizes.put(file.getKey(), file.getValue().bytes());
@@ -77,23 +79,23 @@ public record Bundle(BundleInfo info, ModelSpec model, Graph graph, Rest rest) {
     BundleInfo info = new BundleInfo(manifest.name(), manifest.version().toString(), manifest.operators(), manifest.precision(), labels, preprocessing, manifest.grid(),
         manifest.model().prefixTokens(), manifest.model().kept().size(), manifest.reducingBlocks(), manifest.ladder(), manifest.defaultRung(), manifest.accuracyData(), sizes,
         Sha256.of(files.document()), files.graph().sha256());
-    return new Bundle(info, manifest.model(), files.graph(), rest);
+    return new Bundle(info, manifest.model(), files.graph(), golden);
   }
 
   /**
-   * Stored inputs with the outputs that the author saw, in order of their names.
+   * Reads the golden cases, in order of their names.
    *
-   * @throws BundleException if one of the files that are not needed to run is missing or another
+   * @throws BundleException if one of their files is missing or another by now
    */
   public List<Golden> golden() {
-    return rest.golden();
+    return goldenCases.read();
   }
 
   /** The counts that a choice means for this bundle; the default rung (or all tokens) if there is none. */
   public Budget budget(Optional<Keep> choice) {
     int patches = info.grid() * info.grid();
     if (choice.isEmpty()) {
-      return info.defaultRung().map(this::rung).orElseGet(() -> ratio(1, patches));
+      return info.defaultRung().isPresent() ? rung(info.defaultRung().get()) : ratio(1, patches);
     }
     Keep keep = choice.get();
     if (keep instanceof Keep.Ratio ratio) {
@@ -112,16 +114,23 @@ public record Bundle(BundleInfo info, ModelSpec model, Graph graph, Rest rest) {
   }
 
   private Budget rung(String name) {
-    return info.ladder().stream().filter(r -> r.name().equals(name)).findFirst().map(Bundle::budgetOf).orElseThrow(() -> {
-      String names = info.ladder().stream().map(Rung::name).collect(Collectors.joining(", "));
-      return new IllegalArgumentException("keep must be a rung of bundle \"" + info.name() + "\" (" + names + "): " + name);
-    });
+    for (Rung rung : info.ladder()) {
+      if (rung.name().equals(name)) {
+        return budgetOf(rung);
+      }
+    }
+    String names = info.ladder().stream().map(Rung::name).collect(Collectors.joining(", "));
+    throw new IllegalArgumentException("keep must be a rung of bundle \"" + info.name() + "\" (" + names + "): " + name);
   }
 
   private Budget ratio(double ratio, int patches) {
     if (!info.ladder().isEmpty()) {
-      // The manifest's ratios are decimals; half of the last one's weight forgives binary fractions.
-      return budgetOf(info.ladder().stream().filter(r -> r.keepFrom() <= ratio + 1e-9).findFirst().orElse(info.ladder().get(info.ladder().size() - 1)));
+      for (Rung rung : info.ladder()) {
+        if (rung.keepFrom() <= ratio + 1e-9) { // the manifest's ratios are decimals; half of the last one's weight forgives binary fractions
+          return budgetOf(rung);
+        }
+      }
+      return budgetOf(info.ladder().get(info.ladder().size() - 1));
     }
     List<Integer> counts = new ArrayList<>();
     int incoming = patches;
@@ -142,13 +151,17 @@ public record Bundle(BundleInfo info, ModelSpec model, Graph graph, Rest rest) {
     if (!falling) {
       throw new IllegalArgumentException("keep must have " + info.stages() + " counts that fall from at most " + patches + " and are at least 1: " + counts);
     }
-    Optional<String> rung = info.ladder().stream().filter(r -> r.keep().equals(counts)).map(Rung::name).findFirst();
-    return new Budget(List.copyOf(counts), rung);
+    for (Rung rung : info.ladder()) {
+      if (rung.keep().equals(counts)) {
+        return budgetOf(rung);
+      }
+    }
+    return new Budget(List.copyOf(counts), Optional.empty());
   }
 
   private static List<String> labels(BundleFiles files, int classes) {
-    String file = files.place("config.json").toString();
-    Json json = Json.parse(file, files.verified("config.json"));
+    String file = files.place(CONFIG).toString();
+    Json json = Json.parse(file, files.verified(CONFIG));
     Map<String, String> names = json.object("id2label").textsByKey();
     json.ignoreRest();
     List<String> labels = new ArrayList<>();
@@ -165,9 +178,10 @@ public record Bundle(BundleInfo info, ModelSpec model, Graph graph, Rest rest) {
     return labels;
   }
 
-  private static Preprocessing preprocessing(BundleFiles files, ModelSpec model) {
-    String file = files.place("preprocessor_config.json").toString();
-    Json json = Json.parse(file, files.verified("preprocessor_config.json"));
+  static Preprocessing preprocessing(BundleFiles files) {
+    ModelSpec model = files.manifest().model();
+    String file = files.place(PREPROCESSING).toString();
+    Json json = Json.parse(file, files.verified(PREPROCESSING));
     Json size = json.object("size");
     int shortSide = (int) size.integer("shortest_edge", 1, 8192);
     size.end();

@@ -11,7 +11,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /** The files of one bundle, verified. What is hashed is what is used: bytes are read once. */
@@ -20,7 +19,6 @@ final class BundleFiles {
   static final String MANIFEST = "bundle.json";
   /** Signs the manifest with all that it lists, so the manifest cannot list it. */
   static final String SIGNATURE = "model.sig";
-  private static final Logger LOG = LoggerFactory.getLogger(BundleFiles.class);
   private static final long MOST_MANIFEST_BYTES = 1 << 20;
 
   private final Source source;
@@ -60,12 +58,18 @@ final class BundleFiles {
     return source.place(name);
   }
 
-  /** Reads a file that the manifest lists, and refuses it unless size and hash are the manifest's. */
-  byte[] verified(String name) {
+  /** What the manifest says of a file. */
+  Manifest.FileEntry entry(String name) {
     Manifest.FileEntry entry = manifest.files().get(name);
     if (entry == null) {
       throw new BundleException("missing", place(name) + ": " + MANIFEST + " lists no such file; export the bundle again.");
     }
+    return entry;
+  }
+
+  /** Reads a file that the manifest lists, and refuses it unless size and hash are the manifest's. */
+  byte[] verified(String name) {
+    Manifest.FileEntry entry = entry(name);
     byte[] bytes = source.read(name, entry.bytes());
     requireSame(name, entry, ByteBuffer.wrap(bytes));
     return bytes;
@@ -122,10 +126,10 @@ final class BundleFiles {
   }
 
   private void requireTrust(Trust trust) {
-    trust.minVersion().filter(oldest -> manifest.version().compareTo(oldest) < 0).ifPresent(oldest -> {
-      throw new BundleException("old", place(MANIFEST) + ": expected version " + oldest + " or newer, found " + manifest.version()
+    if (trust.minVersion().isPresent() && manifest.version().compareTo(trust.minVersion().get()) < 0) {
+      throw new BundleException("old", place(MANIFEST) + ": expected version " + trust.minVersion().get() + " or newer, found " + manifest.version()
           + "; use a newer bundle, or allow an older version.");
-    });
+    }
     if (trust.policy() == Trust.Policy.OFF) {
       return;
     }
@@ -135,7 +139,7 @@ final class BundleFiles {
       if (trust.policy() == Trust.Policy.REQUIRE) {
         throw e;
       }
-      LOG.warn("{} It is used all the same, as the policy is to warn.", e.getMessage());
+      LoggerFactory.getLogger(BundleFiles.class).warn("{} It is used all the same, as the policy is to warn.", e.getMessage());
     }
   }
 

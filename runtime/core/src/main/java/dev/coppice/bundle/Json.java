@@ -17,7 +17,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.Function;
 
 /**
  * A JSON object that is read strictly: a missing key, a value of another type, a repeated key and, by {@link #end()}, a
@@ -32,7 +31,7 @@ final class Json {
 
   private Json(String place, Map<String, Object> values) {
     this.place = place;
-    this.unread = new LinkedHashMap<>(values);
+    this.unread = values;
   }
 
   /** Parses a document whose root is an object; {@code file} names it in messages. */
@@ -129,6 +128,10 @@ final class Json {
     return place + ": " + key;
   }
 
+  private String at(String key, int number) {
+    return at(key) + "[" + number + "]";
+  }
+
   private <T> T take(String key, Class<T> type, String name) {
     return cast(at(key), type, name, unread.remove(key));
   }
@@ -165,40 +168,48 @@ final class Json {
   }
 
   List<Json> objects(String key) {
-    return list(key, (where, value) -> object(where, value));
-  }
-
-  List<String> texts(String key) {
-    return list(key, (where, value) -> printable(where, cast(where, String.class, "a text", value)));
-  }
-
-  List<Integer> integers(String key, int low, int high) {
-    return list(key, (where, value) -> (int) inRange(where, cast(where, Long.class, "an integer", value), low, high));
-  }
-
-  List<Float> numbers(String key) {
-    return list(key, (where, value) -> cast(where, Number.class, "a number", value).floatValue());
-  }
-
-  private interface Element<T> {
-    T read(String place, Object value);
-  }
-
-  private <T> List<T> list(String key, Element<T> element) {
-    List<T> out = new ArrayList<>();
-    int number = 0;
-    List<?> raw = take(key, List.class, "a list");
-    for (Object value : raw) {
-      out.add(element.read(at(key) + "[" + number++ + "]", value));
+    List<Json> out = new ArrayList<>();
+    for (Object value : list(key)) {
+      out.add(object(at(key, out.size()), value));
     }
     return out;
   }
 
+  List<String> texts(String key) {
+    List<String> out = new ArrayList<>();
+    for (Object value : list(key)) {
+      String where = at(key, out.size());
+      out.add(printable(where, cast(where, String.class, "a text", value)));
+    }
+    return out;
+  }
+
+  List<Integer> integers(String key, int low, int high) {
+    List<Integer> out = new ArrayList<>();
+    for (Object value : list(key)) {
+      String where = at(key, out.size());
+      out.add((int) inRange(where, cast(where, Long.class, "an integer", value), low, high));
+    }
+    return out;
+  }
+
+  List<Float> numbers(String key) {
+    List<Float> out = new ArrayList<>();
+    for (Object value : list(key)) {
+      out.add(cast(at(key, out.size()), Number.class, "a number", value).floatValue());
+    }
+    return out;
+  }
+
+  private List<?> list(String key) {
+    return take(key, List.class, "a list");
+  }
+
   /** Every remaining key with an object as value, in order. */
-  <T> Map<String, T> objectsByKey(Function<Json, T> read) {
-    Map<String, T> out = new LinkedHashMap<>();
+  Map<String, Json> objectsByKey() {
+    Map<String, Json> out = new LinkedHashMap<>();
     for (String key : List.copyOf(unread.keySet())) {
-      out.put(key, read.apply(object(key)));
+      out.put(key, object(key));
     }
     return out;
   }

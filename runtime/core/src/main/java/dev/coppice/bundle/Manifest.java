@@ -5,6 +5,7 @@ import dev.coppice.api.Rung;
 import dev.coppice.api.Version;
 import dev.coppice.tensor.ModelSpec;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -95,7 +96,10 @@ record Manifest(
         ladder.isEmpty() ? defaultRung.isEmpty() : defaultRung.isPresent() && names(ladder).contains(defaultRung.get()));
     Optional<String> accuracyData = json.has("accuracy") ? Optional.of(accuracy(json.object("accuracy"))) : Optional.empty();
     List<String> golden = json.texts("golden");
-    Map<String, FileEntry> files = json.object("files").objectsByKey(Manifest::fileEntry);
+    Map<String, FileEntry> files = new LinkedHashMap<>();
+    for (Map.Entry<String, Json> entry : json.object("files").objectsByKey().entrySet()) {
+      files.put(entry.getKey(), fileEntry(entry.getValue()));
+    }
     json.end();
     require(file, "files", "an entry for " + modelFile, files.keySet(), files.containsKey(modelFile));
     return new Manifest(name, version, operators, modelFile, precision, model, patches, grid, blocks, List.copyOf(ladder), defaultRung, accuracyData, golden, files);

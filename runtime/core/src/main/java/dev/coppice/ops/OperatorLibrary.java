@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Optional;
 
 /**
  * The loaded operator library of this process.
@@ -41,7 +40,8 @@ public record OperatorLibrary(Path file, String isa, List<String> isas, String g
 
   private static OperatorLibrary loadFirst() {
     Platform platform = Platform.of(System.getProperty("os.name"), System.getProperty("os.arch"), musl());
-    Path file = Optional.ofNullable(System.getProperty(PATH_PROPERTY)).map(OperatorLibrary::given).orElseGet(() -> Extraction.fromJar(platform, Extraction.folder()));
+    String given = System.getProperty(PATH_PROPERTY);
+    Path file = given != null ? given(given) : Extraction.fromJar(platform, Extraction.folder());
     try {
       System.load(file.toString());
     } catch (UnsatisfiedLinkError e) {
@@ -105,9 +105,10 @@ public record OperatorLibrary(Path file, String isa, List<String> isas, String g
   }
 
   private static boolean musl() {
-    try (var files = Files.newDirectoryStream(Path.of("/lib"), file -> file.getFileName().toString().startsWith("ld-musl-"))) {
+    try {
       // A glibc system may have musl installed beside it: the JVM itself tells which one runs.
-      return files.iterator().hasNext() && Files.readString(Path.of("/proc/self/maps")).contains("ld-musl-");
+      return (Files.exists(Path.of("/lib/ld-musl-aarch64.so.1")) || Files.exists(Path.of("/lib/ld-musl-x86_64.so.1")))
+          && Files.readString(Path.of("/proc/self/maps")).contains("ld-musl-");
     } catch (IOException unknown) {
       return false;
     }

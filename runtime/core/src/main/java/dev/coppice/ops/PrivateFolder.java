@@ -2,13 +2,15 @@ package dev.coppice.ops;
 
 import dev.coppice.api.NativeException;
 import java.io.IOException;
-import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFileAttributes;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.nio.file.attribute.UserPrincipal;
@@ -28,12 +30,15 @@ import java.util.zip.CRC32;
  */
 public record PrivateFolder(Path path) {
 
+  /** Bytes that are read or written at once. */
+  static final int PIECE = 1 << 16;
+
   /**
    * Opens the folder, or makes it.
    *
    * @param remedy what to do about a folder that others can write to
    * @throws NativeException {@code unsafe} if it is a link, another user's, or open to others
-   * @throws IOException if it cannot be made or written to
+   * @throws IOException if it cannot be made, or is no folder to write to
    */
   public static PrivateFolder at(Path path, String remedy) throws IOException {
     if (!Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
@@ -45,16 +50,31 @@ public record PrivateFolder(Path path) {
       }
     }
     PosixFileAttributes found = Files.readAttributes(path, PosixFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+    String mode = PosixFilePermissions.toString(found.permissions());
+    if (found.isDirectory() && mode.equals("rwx------") && isOwn(found.owner())) {
+      return new PrivateFolder(path);
+    }
     Path probe = Files.createTempFile(path, ".owner", null);
     UserPrincipal self = Files.getOwner(probe);
     Files.delete(probe);
-    String mode = PosixFilePermissions.toString(found.permissions());
     if (!found.isDirectory() || !found.owner().equals(self) || !mode.equals("rwx------")) {
       String kind = found.isDirectory() ? "mode " + mode + " of " + found.owner().getName() : "a link";
       throw new NativeException("unsafe", path + ": expected a folder of " + self.getName() + " with mode rwx------, found " + kind
           + "; correct it with chmod 700, or " + remedy + ".");
     }
     return new PrivateFolder(path);
+  }
+
+  /**
+   * Whether this process is the user's, as far as /proc tells: it names root where the process must not be looked into. Asked before a file is made,
+   * whose random name takes a young JVM 10 ms.
+   */
+  private static boolean isOwn(UserPrincipal user) {
+    try {
+      return user.equals(Files.getOwner(Path.of("/proc/self")));
+    } catch (IOException unknown) {
+      return false;
+    }
   }
 
   /** A new empty file, to be filled and given to {@link #keep}, or deleted. */
@@ -91,10 +111,10 @@ public record PrivateFolder(Path path) {
   /** The CRC-32 of a file, by a small buffer: these files are as large as a small board's free memory. */
   static long sum(Path file) throws IOException {
     CRC32 sum = new CRC32();
-    byte[] buffer = new byte[1 << 16];
-    try (InputStream in = Files.newInputStream(file)) {
-      for (int read = in.read(buffer); read >= 0; read = in.read(buffer)) {
-        sum.update(buffer, 0, read);
+    ByteBuffer piece = ByteBuffer.allocateDirect(PIECE);
+    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+      while (channel.read(piece.clear()) >= 0) {
+        sum.update(piece.flip());
       }
     }
     return sum.getValue();

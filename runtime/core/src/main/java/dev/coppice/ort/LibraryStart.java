@@ -10,34 +10,52 @@ import org.slf4j.LoggerFactory;
  */
 public final class LibraryStart {
 
-  private final List<Thread> threads = List.of(begin(OrtEngine::environment), begin(OperatorLibrary::unpackRuntime));
+  private final List<Step> steps = List.of(new Step(false), new Step(true)); // first what takes longest on the first start
 
-  /** Begins. */
-  public LibraryStart() {
-    // Where it takes time from nobody: none of the threads logs, and SLF4J complains if a second one does while the first makes it ready.
-    LoggerFactory.getILoggerFactory();
-  }
+  /** A class and no lambdas, which would keep the libraries waiting for 5 ms in a young JVM. */
+  private static final class Step extends Thread {
 
-  private static Thread begin(Runnable step) {
-    Thread thread = new Thread(() -> {
+    private final boolean environment;
+
+    /** Begins. */
+    Step(boolean environment) {
+      super("coppice-start");
+      this.environment = environment;
+      setDaemon(true);
+      start();
+    }
+
+    @Override
+    public void run() {
       try {
-        step.run();
+        if (environment) {
+          Environment.get();
+        } else {
+          OperatorLibrary.unpackRuntime();
+        }
       } catch (RuntimeException | LinkageError told) {
         // It is thrown again where the libraries are asked for.
       }
-    }, "coppice-start");
-    thread.setDaemon(true);
-    thread.start();
-    return thread;
+    }
+  }
+
+  /**
+   * Waits for the end, and logs what was loaded. Who logs first waits until SLF4J is ready, which takes as long as loading a small model: better a
+   * thread beside that which loads it.
+   */
+  public void report() {
+    await();
+    OperatorLibrary library = OperatorLibrary.load();
+    LoggerFactory.getLogger(LibraryStart.class).info("operators run on instruction set {} of {}", library.isa(), library.isas());
   }
 
   /** Waits for the end: a program that ends because its bundle was refused must not do so in the middle of loading. */
   public void await() {
     boolean interrupted = false;
-    for (Thread thread : threads) {
-      while (thread.isAlive()) {
+    for (Step step : steps) {
+      while (step.isAlive()) {
         try {
-          thread.join();
+          step.join();
         } catch (InterruptedException later) {
           interrupted = true;
         }

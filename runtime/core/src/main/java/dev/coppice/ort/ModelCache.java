@@ -20,8 +20,6 @@ import org.slf4j.LoggerFactory;
  */
 final class ModelCache {
 
-  private static final Logger LOG = LoggerFactory.getLogger(ModelCache.class);
-
   private final PrivateFolder folder;
   private final String key;
 
@@ -41,7 +39,7 @@ final class ModelCache {
       String hash = Sha256.of(String.join("\n", dependencies.list()).getBytes(StandardCharsets.UTF_8));
       return Optional.of(new ModelCache(PrivateFolder.at(folder, "name another folder for optimised models"), name + "-" + hash));
     } catch (IOException e) {
-      LOG.warn("optimised models cannot be kept in {} ({}); models are optimised at every start", folder, e.toString());
+      log().warn("optimised models cannot be kept in {} ({}); models are optimised at every start", folder, e.toString());
       return Optional.empty();
     }
   }
@@ -57,7 +55,7 @@ final class ModelCache {
         return Optional.of(channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size()));
       }
     } catch (IOException e) {
-      LOG.warn("the optimised model {} cannot be read ({}); it is made again", key, e.toString());
+      log().warn("the optimised model {} cannot be read ({}); it is made again", key, e.toString());
       return Optional.empty();
     }
   }
@@ -89,8 +87,12 @@ final class ModelCache {
     }
   }
 
+  private static Logger log() {
+    return LoggerFactory.getLogger(ModelCache.class);
+  }
+
   private Optional<Path> missed(IOException e) {
-    LOG.warn("the optimised model {} cannot be kept ({}); the next start optimises again", key, e.toString());
+    log().warn("the optimised model {} cannot be kept ({}); the next start optimises again", key, e.toString());
     return Optional.empty();
   }
 }

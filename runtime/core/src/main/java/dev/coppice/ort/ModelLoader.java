@@ -19,9 +19,7 @@ import org.slf4j.LoggerFactory;
  * Makes sessions of one engine: from a graph, or from the optimised form of it that a cache holds. A graph whose optimised form is there is not
  * read: the cache's key holds the hash that it must have, and had when that form was made.
  */
-final class ModelLoader {
-
-  private static final Logger LOG = LoggerFactory.getLogger(ModelLoader.class);
+final class ModelLoader implements PictureInput.Sessions {
 
   private final OperatorLibrary library;
   private final SessionSettings settings;
@@ -40,8 +38,9 @@ final class ModelLoader {
   }
 
   /** A session of a graph as it is. */
-  OrtSession session(ByteBuffer graph) throws OrtException {
-    OrtEnvironment environment = OrtEngine.environment();
+  @Override
+  public OrtSession make(ByteBuffer graph) throws OrtException {
+    OrtEnvironment environment = Environment.get();
     try (OrtSession.SessionOptions options = settings.options(library)) {
       return create(environment, graph, options);
     }
@@ -50,7 +49,7 @@ final class ModelLoader {
   private OrtSession session(Graph graph) throws OrtException {
     try (NativeMemory memory = new NativeMemory(graph.bytes())) {
       graph.read(memory.bytes()); // before it asks for the environment, which may still be on its way
-      return session(memory.bytes().flip());
+      return make(memory.bytes().flip());
     }
   }
 
@@ -67,30 +66,34 @@ final class ModelLoader {
   /** A session of the graph, by way of the cache in this folder if there is one. */
   Loaded load(String name, Graph graph, Optional<Path> folder) throws OrtException {
     Loaded loaded = cached(name, graph, folder);
-    loaded.weights().ifPresent(NativeMemory::forget); // what a run needs of it comes back
+    if (loaded.weights().isPresent()) {
+      NativeMemory.forget(loaded.weights().get()); // what a run needs of it comes back
+    }
     NativeMemory.trim();
-    LOG.info("bundle {}: operators run on instruction set {} of {}", name, library.isa(), library.isas());
     return loaded;
   }
 
   private Loaded cached(String name, Graph graph, Optional<Path> folder) throws OrtException {
-    Optional<ModelCache> cache = folder.flatMap(f -> ModelCache.at(f, name, () -> dependencies(graph.sha256())));
-    Optional<MappedByteBuffer> kept = cache.flatMap(ModelCache::find);
+    Optional<ModelCache> cache = folder.isPresent() ? ModelCache.at(folder.get(), name, () -> dependencies(graph.sha256())) : Optional.empty();
+    if (cache.isEmpty()) {
+      return new Loaded(session(graph), Optional.empty());
+    }
+    Optional<MappedByteBuffer> kept = cache.get().find();
     if (kept.isPresent()) {
       try {
         return new Loaded(optimised(kept.get()), kept);
       } catch (OrtException e) {
-        LOG.warn("ONNX Runtime refuses the optimised model of bundle {} ({}); it is made again", name, e.getMessage());
+        log().warn("ONNX Runtime refuses the optimised model of bundle {} ({}); it is made again", name, e.getMessage());
       }
     }
-    Optional<Path> part = cache.flatMap(ModelCache::part);
+    Optional<Path> part = cache.get().part();
     if (part.isPresent()) {
       try {
         OrtSession session = optimising(graph, part.get());
         cache.get().keep(part.get());
         return new Loaded(session, Optional.empty());
       } catch (OrtException e) { // no room to write, or a model that is none: the next line tells
-        LOG.warn("the optimised model of bundle {} cannot be written ({})", name, e.getMessage());
+        log().warn("the optimised model of bundle {} cannot be written ({})", name, e.getMessage());
       } finally {
         cache.get().drop(part.get());
       }
@@ -98,8 +101,12 @@ final class ModelLoader {
     return new Loaded(session(graph), Optional.empty());
   }
 
+  private static Logger log() {
+    return LoggerFactory.getLogger(ModelLoader.class);
+  }
+
   private OrtSession optimised(ByteBuffer kept) throws OrtException {
-    OrtEnvironment environment = OrtEngine.environment();
+    OrtEnvironment environment = Environment.get();
     try (OrtSession.SessionOptions options = settings.options(library)) {
       options.addConfigEntry("session.use_ort_model_bytes_directly", "1");
       if (settings.low()) { // else weights are packed anew: the few that are not would hold the whole file in memory, 64 KiB around each
@@ -110,7 +117,7 @@ final class ModelLoader {
   }
 
   private OrtSession optimising(Graph graph, Path part) throws OrtException {
-    OrtEnvironment environment = OrtEngine.environment();
+    OrtEnvironment environment = Environment.get();
     try (NativeMemory memory = new NativeMemory(graph.bytes()); OrtSession.SessionOptions options = settings.options(library)) {
       graph.read(memory.bytes());
       options.addConfigEntry("session.save_model_format", "ORT");
@@ -121,6 +128,6 @@ final class ModelLoader {
 
   /** Whatever the optimised form depends on; another value is another file. */
   private List<String> dependencies(String sha256) throws IOException {
-    return List.of(sha256, OrtEngine.build(), library.build(), library.isa(), settings.board(), settings.config().toString(), String.valueOf(settings.low()));
+    return List.of(sha256, Environment.build(), library.build(), library.isa(), settings.board(), settings.config().toString(), String.valueOf(settings.low()));
   }
 }

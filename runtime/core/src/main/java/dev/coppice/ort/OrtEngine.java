@@ -4,7 +4,6 @@ import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OnnxValue;
 import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
-import ai.onnxruntime.OrtLoggingLevel;
 import ai.onnxruntime.OrtSession;
 import dev.coppice.api.BundleException;
 import dev.coppice.api.Image;
@@ -33,9 +32,6 @@ public final class OrtEngine implements Engine {
   private static final int BUDGETS = 16;
 
   private final ModelSpec model;
-  private static OrtEnvironment shared;
-  private static Throwable broken; // why there is no environment: a class that failed to load tells it once
-
   private final OrtEnvironment environment;
   private final ModelLoader.Loaded loaded; // keeps mapped weights reachable
   private final OrtSession session;
@@ -66,13 +62,7 @@ public final class OrtEngine implements Engine {
 
   /** The version of ONNX Runtime in use. */
   public static String version() {
-    return environment().getVersion();
-  }
-
-  /** Tells builds of it apart, where it can without waiting until it is loaded. */
-  static String build() {
-    String unpacked = OperatorLibrary.unpackRuntime();
-    return unpacked.isEmpty() ? version() : unpacked;
+    return Environment.get().getVersion();
   }
 
   /** Loads the model and the operator library. cache: folder for its optimised form, if one is to be kept. */
@@ -84,14 +74,14 @@ public final class OrtEngine implements Engine {
     } catch (OrtException e) {
       throw Failures.opening(model.name(), e);
     }
-    this.environment = environment();
+    this.environment = Environment.get();
     session = loaded.session();
     requirePorts();
     try {
       image = new FloatPort(environment, model.imageShape());
       logits = new FloatPort(environment, 1, model.classes());
       runOptions = new OrtSession.RunOptions();
-      picture = new PictureInput(environment, loader::session, preprocessing, image.ownValue());
+      picture = new PictureInput(environment, loader, preprocessing, image.ownValue());
     } catch (OrtException e) {
       throw Failures.opening(model.name(), e);
     }
@@ -113,24 +103,6 @@ public final class OrtEngine implements Engine {
       throw new BundleException("model", "Bundle \"" + model.name() + "\": expected a model with inputs " + inputs + " and outputs " + outputs
           + ", found " + found + "; export it again.");
     }
-  }
-
-  /** The one environment of the process, made when it is first asked for. */
-  static synchronized OrtEnvironment environment() {
-    if (shared == null && broken == null) {
-      OperatorLibrary.load(); // first: it keeps ONNX Runtime from recording usage
-      OperatorLibrary.unpackRuntime();
-      try {
-        // FATAL: what goes wrong comes back as an exception; ONNX Runtime would print it on stderr besides.
-        shared = OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
-      } catch (LinkageError | IllegalStateException e) { // its class initialiser failed
-        broken = e;
-      }
-    }
-    if (shared == null) {
-      throw Failures.loading(broken);
-    }
-    return shared;
   }
 
   @Override

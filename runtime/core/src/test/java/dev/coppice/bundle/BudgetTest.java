@@ -88,7 +88,7 @@ final class BudgetTest {
     BundleInfo i = shipped.info();
     BundleInfo info = new BundleInfo(i.name(), i.version(), i.operators(), i.precision(), i.labels(), i.preprocessing(), i.grid(), i.prefixTokens(), i.stages(),
         i.reducingBlocks(), ladder, ladder.stream().map(Rung::name).filter("medium"::equals).findFirst(), Optional.empty(), i.fileBytes(), i.sha256(), i.modelSha256());
-    return new Bundle(info, shipped.model(), shipped.graph(), shipped.rest());
+    return new Bundle(info, shipped.model(), shipped.graph(), shipped.goldenCases());
   }
 
   private static Rung rung(String name, double keepFrom, Integer... keep) {
