@@ -43,7 +43,10 @@ public final class NativeMemory implements AutoCloseable {
     NativeOps.forget(file);
   }
 
-  /** Gives the system the memory that native code has freed: C's allocator keeps it. */
+  /**
+   * Gives the system the memory that native code has freed, which C's allocator keeps, and the pages of ONNX Runtime's library that are only read:
+   * most of them are never touched again once a model is loaded.
+   */
   public static void trim() {
     OperatorLibrary.load();
     NativeOps.trim();

@@ -29,7 +29,7 @@ final class NativeOps {
   /** Takes the pages of a mapped file out of this process's memory. */
   static native void forget(ByteBuffer mapped);
 
-  /** Gives the system what C's allocator keeps of freed memory. */
+  /** Gives the system what C's allocator keeps of freed memory, and the pages of ONNX Runtime's library that are only read. */
   static native void trim();
 
   /** The SHA-256 of {@code count} bytes of the array, or of the direct buffer where that is null; false where the processor has no instructions for it. */
