@@ -12,6 +12,7 @@ namespace {
 #include "body/quantise.h"
 #include "body/weights.h"
 #include "body/linear_tile.h"
+#include "body/product.h"
 #include "body/int8_attention.h"
 
 }  // namespace

@@ -13,6 +13,7 @@ namespace {
 #include "body/quantise.h"
 #include "body/weights.h"
 #include "body/linear_tile.h"
+#include "body/product.h"
 #include "body/linear.h"
 
 }  // namespace

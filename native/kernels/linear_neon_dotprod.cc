@@ -14,6 +14,7 @@ namespace {
 #include "body/quantise.h"
 #include "body/weights.h"
 #include "body/linear_tile.h"
+#include "body/product.h"
 #include "body/linear.h"
 
 }  // namespace

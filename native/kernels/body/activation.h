@@ -2,7 +2,7 @@
 
 // x Phi(x) = max(x, 0) - |x| Phi(-|x|), and Phi(-t) = 2^p(t): p is log2 Phi(-t) for t in 0..6, fitted so that the error of |x| Phi(-|x|)
 // is 4e-8 |x|. Beyond 6 it stays below 6e-9.
-inline Vec gelu(Vec x) {
+COPPICE_INLINE inline Vec gelu(Vec x) {
   const Vec t = at_most(magnitude(x), splat(6));
   Vec p = splat(8.470210559607949e-06f);
   p = p * t + splat(-5.390422302298248e-05f);
@@ -12,7 +12,7 @@ inline Vec gelu(Vec x) {
   p = p * t + splat(-0.4591531455516815f);
   p = p * t + splat(-1.1511108875274658f);
   p = p * t + splat(-0.9999998807907104f);
-  return at_least(x, splat(0)) - t * exp2_vec(p);
+  return at_least(x, splat(0)) - t * exp2_within(p);
 }
 
 // 1 / (1 + e^-x)

@@ -1,8 +1,8 @@
 // Bodies of int8_attention.h, for inclusion inside the anonymous namespace of one instruction set's source.
 
 constexpr size_t kRows = rows_of<Int8Weights>();
-// A body whose inputs are unsigned has 128 more in every byte of them.
-constexpr int32_t kInputOffset = COPPICE_UNSIGNED_INPUT ? 128 : 0;
+// A body whose inputs are unsigned has 128 more in every byte of them. What the bytes of 0 are, of a query and of a weight 0..255:
+constexpr int32_t kQueryOffset = COPPICE_UNSIGNED_INPUT ? 128 : 0, kWeightOffset = kQueryOffset - 128;
 // log2 255: the largest weight of a row is 255.
 constexpr float kLogTop = 7.99435344f;
 
@@ -17,10 +17,10 @@ struct PackedHead {
   char* keys;           // [panels, steps, 16, 4]
   float* key_unit;      // [keys in whole panels]; times the scale and log2 e
   float* addend;        // times log2 e; -inf where there is no key
-  int32_t* key_offset;  // what kInputOffset adds to a sum
+  int32_t* key_sum;     // of a key's bytes, where kQueryOffset is not 0
   char* values;         // [panels, steps, 16, 4]
   float* value_unit;    // [features in whole panels]
-  int32_t* value_offset;
+  int32_t* value_sum;   // of a feature's bytes, where kWeightOffset is not 0
   float* row;           // room for the bytes of one key
   size_t floats = 0;
 
@@ -35,9 +35,9 @@ struct PackedHead {
     values = reinterpret_cast<char*>(take(value_panels * groups_of_four(tokens)));
     key_unit = take(key_panels);
     addend = take(key_panels);
-    key_offset = reinterpret_cast<int32_t*>(take(key_panels));
+    key_sum = reinterpret_cast<int32_t*>(take(key_panels));
     value_unit = take(value_panels);
-    value_offset = reinterpret_cast<int32_t*>(take(value_panels));
+    value_sum = reinterpret_cast<int32_t*>(take(value_panels));
     row = take(quantised_stride(dim) / sizeof(float));
   }
 };
@@ -60,22 +60,22 @@ inline float symmetric_row(const float* x, size_t width, int8_t* q) {
   if (i < width) largest = larger(magnitude(load_part(x + i, width - i)), largest);
   const float unit = symmetric_unit(reduce(largest, larger));
   const bool finite = unit == unit;
-  if (!finite || width % 4 != 0) __builtin_memset(q, kInputOffset, quantised_stride(width));
+  if (!finite || width % 4 != 0) __builtin_memset(q, kQueryOffset, quantised_stride(width));
   int32_t offset;
   float same;
-  if (finite) put_row(x, width, {unit, 1 / unit, 0}, 0, {q, &same, &offset}, [](Vec v, size_t) { return v; });
+  if (finite) put_row(x, width, {unit, 1 / unit, 0}, 0, {q, &same, &offset}, [](Vec v, size_t) COPPICE_INLINE { return v; });
   return unit;
 }
 
-// factor times the sums of the panels' columns.
-inline void column_sums(const char* panels, size_t columns, size_t steps, int32_t factor, int32_t* sums) {
+// The sums of the panels' columns.
+inline void column_sums(const char* panels, size_t columns, size_t steps, int32_t* sums) {
   const int32_t ones = 0x01010101;
   for (size_t column = 0; column < columns; column += kLanes) {
     const char* b = panels + column / kWeightPanel * steps * kWeightPanel * 4 + column % kWeightPanel * 4;
     auto sum = Int8Weights::zero();
     const auto one = Int8Weights::spread(reinterpret_cast<const char*>(&ones));
     for (size_t step = 0; step < steps; ++step) Int8Weights::add(sum, one, Int8Weights::weights(b + step * kWeightPanel * 4));
-    store(reinterpret_cast<float*>(sums + column), bits<Vec>(total(sum) * factor));
+    store(reinterpret_cast<float*>(sums + column), bits<Vec>(total(sum)));
   }
 }
 
@@ -92,11 +92,11 @@ void pack_keys(const Attention& a, float scale, size_t head, float* packed) {
     p.addend[j] = a.key_weight ? kLog2E * a.key_weight[j] : 0;
     char* const out = p.keys + (j / kWeightPanel * steps * kWeightPanel + j % kWeightPanel) * 4;
     for (size_t step = 0; step < steps; ++step) {
-      const uint32_t four = static_cast<uint32_t>(four_bytes(reinterpret_cast<const char*>(row) + step * 4 * kCopies)) ^ (kInputOffset * 0x01010101u);
+      const uint32_t four = static_cast<uint32_t>(four_bytes(reinterpret_cast<const char*>(row) + step * 4 * kCopies)) ^ (kQueryOffset * 0x01010101u);
       __builtin_memcpy(out + step * kWeightPanel * 4, &four, sizeof(four));
     }
   }
-  if (kInputOffset) column_sums(p.keys, columns, steps, kInputOffset, p.key_offset);
+  if (kQueryOffset != 0) column_sums(p.keys, columns, steps, p.key_sum);
 }
 
 void pack_values(const Attention& a, size_t head, float* packed) {
@@ -117,43 +117,26 @@ void pack_values(const Attention& a, size_t head, float* packed) {
       store(reinterpret_cast<float*>(out), bits<Vec>(byte(0) | byte(1) << 8 | byte(2) << 16 | byte(3) << 24));
     }
   }
-  column_sums(p.values, columns, steps, 128 - kInputOffset, p.value_offset);
+  if (kWeightOffset != 0) column_sums(p.values, columns, steps, p.value_sum);
 }
 
-// put(column, sums) for each vector of columns: the products of `rows` rows, `row` bytes apart, and of panels.
-template <class Put>
-inline void multiply(const int8_t* x, size_t row, const char* panels, size_t columns, size_t steps, size_t rows, const Put& put) {
-  const size_t panel = steps * kWeightPanel * 4;
-  Total<Int8Weights> sums[2 * kLinearRows];
-  for (size_t column = 0; column < columns; column += 2 * kLanes) {
-    const char* const b = panels + column / kWeightPanel * panel + column % kWeightPanel * 4;
-    const LinearTile tile{reinterpret_cast<const char*>(x), row, b, kLanes == kWeightPanel ? panel : 4 * kLanes, steps};
-    if (columns - column > kLanes) {
-      linear_tile<Int8Weights, true>(tile, rows, sums);
-      put(column, sums);
-      put(column + kLanes, sums + kLinearRows);
-    } else {
-      linear_tile<Int8Weights, false>(tile, rows, sums);
-      put(column, sums);
-    }
-  }
+// y of `rows` rows of bytes, of which those of 0 are `offset`: their products with panels of keys or values.
+template <class Map>
+inline void multiply(const Linear& panels, int8_t* q, float* unit, int32_t offset, size_t rows, Rows y, const Map& map) {
+  int32_t offsets[kRows];
+  for (int32_t& o : offsets) o = offset;
+  multiply<Int8Weights, false>(panels, {{}, rows, Activation::kNone, {}, y}, {q, unit, offsets}, map);
 }
-
-inline Ints load_ints(const int32_t* x) { return bits<Ints>(load(reinterpret_cast<const float*>(x))); }
 
 // The logits of `rows` rows in units of log 2, and each row's largest. q: their bytes, unit: [rows].
-inline void logits(const PackedHead& p, size_t columns, size_t dim, const int8_t* q, const float* unit, size_t rows, float* out, float* top) {
+inline void logits(const PackedHead& p, size_t columns, size_t dim, int8_t* q, float* unit, size_t rows, float* out, float* top) {
   Vec tops[kRows];
   // Not -inf: logits of -inf alone would give inf - inf.
   for (Vec& t : tops) t = splat(-__FLT_MAX__);
-  multiply(q, quantised_stride(dim), p.keys, columns, groups_of_four(dim), rows, [&](size_t column, const Total<Int8Weights>* sums) {
-    const Vec scale = load(p.key_unit + column), addend = load(p.addend + column);
-    const Ints offset = kInputOffset ? load_ints(p.key_offset + column) : Ints{};
-    for (size_t r = 0; r < rows; ++r) {
-      const Vec v = floats(sums[r] - offset) * (splat(unit[r]) * scale) + addend;
-      tops[r] = at_least(v, tops[r]);
-      store(out + r * columns + column, v);
-    }
+  const Linear keys{WeightType::kInt8, dim, columns, p.keys, p.key_unit, kQueryOffset != 0 ? p.key_sum : nullptr, p.addend};
+  multiply(keys, q, unit, kQueryOffset, rows, {out, columns}, [&](Vec v, size_t row) COPPICE_INLINE {
+    tops[row] = at_least(v, tops[row]);
+    return v;
   });
   for (size_t r = 0; r < rows; ++r) top[r] = reduce(tops[r], at_least);
 }
@@ -163,27 +146,25 @@ inline float weigh(float* logit, size_t columns, float top, bool keep, int8_t* q
   const Vec shift = splat(top - kLogTop);
   Bits even{}, odd{};  // unsigned: of a row that poison makes NaN they may pass their range
   Vec poison = splat(0);
-  const auto weight = [&](size_t j) {
-    const Vec e = exp2_vec(load(logit + j) - shift);
+  const auto weight = [&](size_t j) COPPICE_INLINE {
+    const Vec e = exp2_within(at_least(load(logit + j) - shift, splat(-126)));
     if (keep) store(logit + j, e);
-    poison += e * splat(0);
+    if constexpr (!kNaNStays) poison += e * splat(0);
     return rounded(e);
   };
   size_t j = 0;
-#if COPPICE_LANES == 16
   for (; j + 4 * kLanes <= columns; j += 4 * kLanes) {
     const Ints w0 = weight(j), w1 = weight(j + kLanes), w2 = weight(j + 2 * kLanes), w3 = weight(j + 3 * kLanes);
     even += bits<Bits>(w0) + bits<Bits>(w1);
     odd += bits<Bits>(w2) + bits<Bits>(w3);
-    put_group(w0, w1, w2, w3, -128, q + j);
+    put_bytes(w0, w1, w2, w3, -128, q + j * kCopies);
   }
-#endif
   for (; j < columns; j += kLanes) {
     const Ints w = weight(j);
     even += bits<Bits>(w);
     put_bytes(w, -128, q + j * kCopies);
   }
-  return sum(floats(bits<Ints>(even + odd)) + poison);
+  return sum(floats(bits<Ints>(even + odd)) + poison) + top * 0;
 }
 
 inline float total_weight(const float* weights, size_t tokens) {
@@ -194,22 +175,10 @@ inline float total_weight(const float* weights, size_t tokens) {
 }
 
 // y of `rows` rows from `begin` on. p: their weights' bytes, factor: [rows].
-inline void mix_values(const Attention& a, const PackedHead& packed, size_t head, const int8_t* p, const float* factor, size_t begin, size_t rows) {
-  float* const y = a.y + (begin * a.heads + head) * a.dim;
-  multiply(p, quantised_stride(whole_panels(a.tokens)), packed.values, a.dim, groups_of_four(a.tokens), rows, [&](size_t column, const Total<Int8Weights>* sums) {
-    const size_t left = a.dim - column;
-    const Vec unit = load(packed.value_unit + column);
-    const Ints offset = kInputOffset < 128 ? load_ints(packed.value_offset + column) : Ints{};
-    for (size_t r = 0; r < rows; ++r) {
-      const Vec v = floats(sums[r] + offset) * (splat(factor[r]) * unit);
-      float* const out = y + r * a.heads * a.dim + column;
-      if (left >= kLanes) {
-        store(out, v);
-      } else {
-        store_part(out, v, left);
-      }
-    }
-  });
+inline void mix_values(const Attention& a, const PackedHead& packed, size_t head, int8_t* p, float* factor, size_t begin, size_t rows) {
+  const Linear values{WeightType::kInt8, a.tokens, a.dim, packed.values, packed.value_unit, kWeightOffset != 0 ? packed.value_sum : nullptr, nullptr};
+  const Rows y{a.y + (begin * a.heads + head) * a.dim, a.heads * a.dim};
+  multiply(values, p, factor, kWeightOffset, rows, y, [](Vec v, size_t) COPPICE_INLINE { return v; });
 }
 
 // What a tile of rows works in.

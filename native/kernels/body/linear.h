@@ -30,70 +30,20 @@ size_t scratch(const Linear& layer, size_t rows) {
   return layer.type == WeightType::kInt8 ? rows * (quantised_stride(layer.depth) / sizeof(float) + 2) : 0;
 }
 
-// The values of a layer's columns from `column` on, of which `left` exist.
-inline Vec columns_at(const float* x, size_t column, size_t left) { return left >= kLanes ? load(x + column) : load_part(x + column, left); }
-
-inline Vec float_sum(Vec sum, size_t, const Quantised&, Vec, Ints) { return sum; }
-inline Vec float_sum(Ints sum, size_t row, const Quantised& input, Vec scale, Ints weight_sum) {
-  const Ints exact = sum - input.offset[row] * weight_sum;
-  return floats(exact) * (splat(input.unit[row]) * scale);
-}
-
-// y of a vector of columns from the sums of `rows` rows from `begin` on.
-template <class Sum, class Map>
-inline void finish(const Linear& layer, const LinearCall& call, const Quantised& input, size_t begin, size_t rows, size_t column, const Sum* sums,
-                   const Map& map) {
-  const size_t left = layer.columns - column;
-  const Vec bias = layer.bias ? columns_at(layer.bias, column, left) : splat(0), scale = layer.scale ? columns_at(layer.scale, column, left) : bias;
-  const Ints weight_sum = bits<Ints>(layer.weight_sum ? columns_at(reinterpret_cast<const float*>(layer.weight_sum), column, left) : bias);
-  for (size_t row = begin; row < begin + rows; ++row) {
-    Vec v = float_sum(sums[row - begin], row, input, scale, weight_sum) + bias;
-    if (call.residual.first) v += columns_at(call.residual.first + row * call.residual.stride, column, left);
-    v = map(v);
-    float* const y = call.y.first + row * call.y.stride + column;
-    if (left >= kLanes) {
-      store(y, v);
-    } else {
-      store_part(y, v, left);
-    }
-  }
-}
-
-template <class Type, class Map>
-inline void multiply(const Linear& layer, const LinearCall& call, const char* x, size_t x_row, size_t steps, const Quantised& input, const Map& map) {
-  constexpr size_t kPanelStep = Type::kBytes * kWeightPanel;
-  const size_t groups = (call.rows + rows_of<Type>() - 1) / rows_of<Type>();
-  Total<Type> sums[2 * kLinearRows];
-  for (size_t column = 0; column < layer.columns; column += 2 * kLanes) {
-    const bool two = layer.columns - column > kLanes;
-    const char* b = static_cast<const char*>(layer.weight) + column / kWeightPanel * steps * kPanelStep + column % kWeightPanel * Type::kBytes;
-    for (size_t group = 0; group < groups; ++group) {
-      const size_t begin = group * call.rows / groups, rows = (group + 1) * call.rows / groups - begin;
-      const LinearTile tile{x + begin * x_row, x_row, b, kLanes == kWeightPanel ? steps * kPanelStep : Type::kBytes * kLanes, steps};
-      if (two) {
-        linear_tile<Type, true>(tile, rows, sums);
-        finish(layer, call, input, begin, rows, column + kLanes, sums + kLinearRows, map);
-      } else {
-        linear_tile<Type, false>(tile, rows, sums);
-      }
-      finish(layer, call, input, begin, rows, column, sums, map);
-    }
-  }
-}
-
 template <class Type>
-inline void multiply(const Linear& layer, const LinearCall& call, const char* x, size_t x_row, size_t steps, const Quantised& input) {
+inline void multiply(const Linear& layer, const LinearCall& call, Quantised input) {
+  const auto activated = [&](const auto& map) { call.residual.first ? multiply<Type, true>(layer, call, input, map) : multiply<Type, false>(layer, call, input, map); };
   switch (call.activation) {
-    case Activation::kGelu: return multiply<Type>(layer, call, x, x_row, steps, input, gelu);
-    case Activation::kGeluTanh: return multiply<Type>(layer, call, x, x_row, steps, input, gelu_tanh);
-    default: return multiply<Type>(layer, call, x, x_row, steps, input, [](Vec v) { return v; });
+    case Activation::kGelu: return activated([](Vec v, size_t) COPPICE_INLINE { return gelu(v); });
+    case Activation::kGeluTanh: return activated([](Vec v, size_t) COPPICE_INLINE { return gelu_tanh(v); });
+    default: return activated([](Vec v, size_t) COPPICE_INLINE { return v; });
   }
 }
 
 #if COPPICE_LANES == 4
 // A panel is widened once for all rows: widening four weights takes 1.5 cycles on Cortex-A72 and 2 on Neoverse-N1, a product of four 1
 // and 0.5 (LLVM 19).
-inline void multiply_halves(const Linear& layer, const LinearCall& call, const char* x, size_t x_row, float* scratch) {
+inline void multiply_halves(const Linear& layer, const LinearCall& call, float* scratch) {
   const auto* half = static_cast<const uint16_t*>(layer.weight);
   for (size_t column = 0; column < layer.columns; column += kWeightPanel, half += layer.depth * kWeightPanel) {
     widen(half, layer.depth * kWeightPanel, scratch);
@@ -103,20 +53,18 @@ inline void multiply_halves(const Linear& layer, const LinearCall& call, const c
     LinearCall part = call;
     part.y.first += column;
     if (part.residual.first) part.residual.first += column;
-    multiply<FloatWeights>(panel, part, x, x_row, layer.depth, {});
+    multiply<FloatWeights>(panel, part, {});
   }
 }
 #endif
 
 void linear(const Linear& layer, const LinearCall& call, float* scratch) {
-  const auto* const x = reinterpret_cast<const char*>(call.x.first);
-  const size_t x_row = call.x.stride * sizeof(float);
   switch (layer.type) {
-    case WeightType::kFloat: return multiply<FloatWeights>(layer, call, x, x_row, layer.depth, {});
+    case WeightType::kFloat: return multiply<FloatWeights>(layer, call, {});
 #if COPPICE_LANES == 4
-    case WeightType::kHalf: return multiply_halves(layer, call, x, x_row, scratch);
+    case WeightType::kHalf: return multiply_halves(layer, call, scratch);
 #else
-    case WeightType::kHalf: return multiply<HalfWeights>(layer, call, x, x_row, layer.depth, {});
+    case WeightType::kHalf: return multiply<HalfWeights>(layer, call, {});
 #endif
     default: break;
   }
@@ -127,5 +75,5 @@ void linear(const Linear& layer, const LinearCall& call, float* scratch) {
   } else {
     for (size_t r = 0; r < call.rows; ++r) quantise_row(call.x.first + r * call.x.stride, layer.depth, r, input);
   }
-  multiply<Int8Weights>(layer, call, reinterpret_cast<const char*>(input.q), quantised_stride(layer.depth), (layer.depth + 3) / 4, input);
+  multiply<Int8Weights>(layer, call, input);
 }

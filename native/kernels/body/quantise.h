@@ -75,7 +75,7 @@ inline void put_bytes(Ints x, int32_t zero, int8_t* q) {
 }
 
 // Four vectors at once: 16 instructions instead of 28. The packs work in quarters, whose order the last step mends.
-inline void put_group(Ints x0, Ints x1, Ints x2, Ints x3, int32_t zero, int8_t* q) {
+inline void put_bytes(Ints x0, Ints x1, Ints x2, Ints x3, int32_t zero, int8_t* q) {
   const __m512i more = _mm512_set1_epi16(static_cast<int16_t>(zero));
   const __m512i low = _mm512_add_epi16(_mm512_packs_epi32(__m512i(x0), __m512i(x1)), more), high = _mm512_add_epi16(_mm512_packs_epi32(__m512i(x2), __m512i(x3)), more);
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
@@ -84,6 +84,25 @@ inline void put_group(Ints x0, Ints x1, Ints x2, Ints x3, int32_t zero, int8_t* 
   bytes = _mm512_xor_si512(bytes, _mm512_set1_epi8(-128));
 #endif
   _mm512_storeu_si512(q, bytes);
+}
+#endif
+
+#if COPPICE_LANES == 4
+// Four vectors at once: 9 instructions instead of 20.
+inline void put_bytes(Ints x0, Ints x1, Ints x2, Ints x3, int32_t zero, int8_t* q) {
+  const auto words = [&](Ints a, Ints b) COPPICE_INLINE { return vqaddq_s16(vqmovn_high_s32(vqmovn_s32(int32x4_t(a)), int32x4_t(b)), vdupq_n_s16(static_cast<int16_t>(zero))); };
+  const int8x16_t bytes = vqmovn_high_s16(vqmovn_s16(words(x0, x1)), words(x2, x3));
+  if constexpr (kCopies == 4) {
+    const int32x4_t fours = vreinterpretq_s32_s8(bytes);
+    const auto copies = [&](int32x4_t four, size_t i) COPPICE_INLINE { vst1q_s8(q + 16 * i, vreinterpretq_s8_s32(four)); };
+    copies(vdupq_laneq_s32(fours, 0), 0), copies(vdupq_laneq_s32(fours, 1), 1), copies(vdupq_laneq_s32(fours, 2), 2), copies(vdupq_laneq_s32(fours, 3), 3);
+  } else {
+    vst1q_s8(q, bytes);
+  }
+}
+#elif COPPICE_LANES != 16
+inline void put_bytes(Ints x0, Ints x1, Ints x2, Ints x3, int32_t zero, int8_t* q) {
+  put_bytes(x0, zero, q), put_bytes(x1, zero, q + kLanes), put_bytes(x2, zero, q + 2 * kLanes), put_bytes(x3, zero, q + 3 * kLanes);
 }
 #endif
 
@@ -104,12 +123,8 @@ inline void put_row(const float* x, size_t width, const ByteSteps& steps, size_t
   int8_t* const q = out.q + row * quantised_stride(width);
   size_t i = 0;
   for (; i + 4 * kLanes <= whole; i += 4 * kLanes) {
-    const auto step = [&](size_t j) { return rounded(clip(load(x + i + j * kLanes), j) * inverse); };
-#if COPPICE_LANES == 16
-    put_group(step(0), step(1), step(2), step(3), steps.zero, q + i);
-#else
-    for (size_t j = 0; j < 4; ++j) put_bytes(step(j), steps.zero, q + (i + j * kLanes) * kCopies);
-#endif
+    const auto step = [&](size_t j) COPPICE_INLINE { return rounded(clip(load(x + i + j * kLanes), j) * inverse); };
+    put_bytes(step(0), step(1), step(2), step(3), steps.zero, q + i * kCopies);
   }
   for (; i < whole; i += kLanes) put_bytes(rounded(clip(load(x + i), 0) * inverse), steps.zero, q + i * kCopies);
   if (whole < width) put_bytes(rounded(clip(load_part(x + whole, width - whole), 1) * inverse), steps.zero, q + whole * kCopies);
@@ -132,7 +147,7 @@ struct Range {
   void see(Vec v) {
     low = at_most(v, low);
     high = at_least(v, high);
-    none += v * splat(0);  // NaN from NaN and infinities
+    if constexpr (!kNaNStays) none += v * splat(0);  // NaN from NaN and infinities
   }
 };
 

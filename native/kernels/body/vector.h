@@ -4,6 +4,9 @@
 constexpr size_t kLanes = COPPICE_LANES;
 constexpr float kLog2E = 1.44269504f;
 
+// For what loops over vectors call: gcc 12 does not inline all of it, and no whole vector register outlives a call on ARM.
+#define COPPICE_INLINE __attribute__((always_inline))
+
 #if COPPICE_LANES == 1
 using Vec = float;
 using Bits = uint32_t;
@@ -90,6 +93,8 @@ inline float sum(Vec v) { return reduce(v, [](Vec a, Vec b) { return a + b; }); 
 
 // A NaN in x stays. gcc makes a comparison and a blend of the plain form, where each processor has one instruction.
 // maskz with all lanes: the plain intrinsics of gcc 12 warn of an uninitialised operand.
+// Whether the NaN then stays in all further ones too, whichever operand it is.
+constexpr bool kNaNStays = COPPICE_LANES == 4;
 #if COPPICE_LANES == 16
 inline Vec at_least(Vec x, Vec low) { return Vec(_mm512_maskz_max_ps(0xffff, __m512(low), __m512(x))); }
 inline Vec at_most(Vec x, Vec high) { return Vec(_mm512_maskz_min_ps(0xffff, __m512(high), __m512(x))); }
@@ -112,7 +117,11 @@ inline To bits(From from) {
   return to;
 }
 
+#if COPPICE_LANES == 4
+inline Vec magnitude(Vec x) { return Vec(vabsq_f32(float32x4_t(x))); }
+#else
 inline Vec magnitude(Vec x) { return bits<Vec>(bits<Bits>(x) & 0x7fffffffu); }
+#endif
 
 // 2^r for r in -1/2..1/2, less a factor: p(r) r + 1 is the minimax polynomial of degree 5, relative error 1e-07.
 inline Vec power_polynomial(Vec r) {
@@ -123,7 +132,9 @@ inline Vec power_polynomial(Vec r) {
   return p * r + splat(0.693147f);
 }
 
-// 2^x to 2 ulp for x in -126..127; below it gives 2^-126, above 2^127 or more. NaN stays NaN.
+// 2^x to 2 ulp for x in -126..127. NaN stays NaN.
+inline Vec exp2_within(Vec x);
+// The same; below it gives 2^-126, above 2^127 or more.
 inline Vec exp2_vec(Vec x);
 // e^x for x <= 0, to 2 ulp and one more for each unit of |x|; below -87 it gives about 1e-38. NaN stays NaN.
 inline Vec exp_negative(Vec x);
@@ -132,32 +143,32 @@ inline Vec exp_negative(Vec x);
 // The processor rounds and scales by powers of two itself, with overflow to infinity.
 inline Vec nearest(Vec x) { return Vec(_mm512_maskz_roundscale_ps(0xffff, __m512(x), _MM_FROUND_TO_NEAREST_INT)); }
 inline Vec power_of_two(Vec n, Vec r) { return Vec(_mm512_maskz_scalef_ps(0xffff, __m512(power_polynomial(r) * r + splat(1.0f)), __m512(n))); }
-inline Vec exp2_vec(Vec x) {
-  x = at_least(x, splat(-126.0f));
+COPPICE_INLINE inline Vec exp2_within(Vec x) {
   const Vec n = nearest(x);
   return power_of_two(n, x - n);
 }
+inline Vec exp2_vec(Vec x) { return exp2_within(at_least(x, splat(-126.0f))); }
 inline Vec exp_negative(Vec x) {
   x = at_least(x, splat(-87.0f));
   const Vec n = nearest(x * splat(kLog2E));
   return power_of_two(n, x * splat(kLog2E) - n);
 }
 #else
-// 1.5 * 2^23: adding it to a float rounds to a whole number, which then lies in the low bits of the mantissa.
-constexpr float kMagic = 12582912.0f;
+// 1.5 * 2^23: adding it to a float rounds to a whole number, which then lies in the low bits of the mantissa; here as an exponent does.
+constexpr float kMagic = 12582912.0f + 127.0f;
 
 // 2^n 2^r for r in -1/2..1/2 and a whole n in -126..127, given as kMagic + n.
 inline Vec power_of_two(Vec shifted, Vec r) {
   // A product, not a sum in the exponent: it keeps any NaN.
-  const Vec scale = bits<Vec>((bits<Bits>(shifted) << 23) + 0x3f800000u);
+  const Vec scale = bits<Vec>(bits<Bits>(shifted) << 23);
   return (power_polynomial(r) * r) * scale + scale;
 }
 
-inline Vec exp2_vec(Vec x) {
-  x = at_most(at_least(x, splat(-126.0f)), splat(127.0f));
+COPPICE_INLINE inline Vec exp2_within(Vec x) {
   const Vec shifted = x + splat(kMagic);
   return power_of_two(shifted, x - (shifted - splat(kMagic)));
 }
+inline Vec exp2_vec(Vec x) { return exp2_within(at_most(at_least(x, splat(-126.0f)), splat(127.0f))); }
 
 inline Vec exp_negative(Vec x) {
   x = at_least(x, splat(-87.0f));

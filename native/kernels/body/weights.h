@@ -5,7 +5,7 @@
 struct FloatWeights {
   using Sum = Vec;
   using Input = Vec;
-  static constexpr size_t kBytes = 4;  // of one column's step
+  static constexpr size_t kBytes = 4, kDepth = 1;  // of one column's step
   static Sum zero() { return splat(0); }
   static Vec weights(const char* b) { return load(reinterpret_cast<const float*>(b)); }
   static Input spread(const char* a) { return splat(*reinterpret_cast<const float*>(a)); }
@@ -53,7 +53,7 @@ using Int8Sum = Ints;
 
 struct Int8Weights {
   using Sum = Int8Sum;
-  static constexpr size_t kBytes = 4;
+  static constexpr size_t kBytes = 4, kDepth = 4;
   static Sum zero() { return Sum{}; }
 #if COPPICE_LANES == 16
   static __m512i weights(const char* b) { return _mm512_loadu_si512(b); }
