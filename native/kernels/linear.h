@@ -65,6 +65,7 @@ struct LinearCall {
 // One instruction set's bodies. gelu: x Phi(x), within 4 2^-24 |x|; gelu_tanh: its usual approximation by a tanh.
 struct LinearKernels {
   const char* isa;
+  size_t row_tile;  // rows that the registers hold at a time
 
   // y = weight (x - mean) / sqrt(variance + epsilon) + bias for each row.
   void (*layer_norm)(const LayerNorm&, ConstRows x, size_t rows, Rows y);

@@ -18,6 +18,6 @@ namespace {
 
 }  // namespace
 
-extern const LinearKernels kLinearKernels = {"avx2", layer_norm, scratch, linear, swiglu};
+extern const LinearKernels kLinearKernels = {"avx2", kLinearRows, layer_norm, scratch, linear, swiglu};
 
 }  // namespace coppice::avx2

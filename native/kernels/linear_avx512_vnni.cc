@@ -18,6 +18,6 @@ namespace {
 
 }  // namespace
 
-extern const LinearKernels kLinearKernels = {"avx512_vnni", layer_norm, scratch, linear, swiglu};
+extern const LinearKernels kLinearKernels = {"avx512_vnni", kLinearRows, layer_norm, scratch, linear, swiglu};
 
 }  // namespace coppice::avx512_vnni

@@ -19,6 +19,6 @@ namespace {
 
 }  // namespace
 
-extern const LinearKernels kLinearKernels = {"neon", layer_norm, scratch, linear, swiglu};
+extern const LinearKernels kLinearKernels = {"neon", kLinearRows, layer_norm, scratch, linear, swiglu};
 
 }  // namespace coppice::neon

@@ -19,6 +19,6 @@ namespace {
 
 }  // namespace
 
-extern const LinearKernels kLinearKernels = {"neon_dotprod", layer_norm, scratch, linear, swiglu};
+extern const LinearKernels kLinearKernels = {"neon_dotprod", kLinearRows, layer_norm, scratch, linear, swiglu};
 
 }  // namespace coppice::neon_dotprod

@@ -19,6 +19,6 @@ namespace {
 
 }  // namespace
 
-extern const LinearKernels kLinearKernels = {"scalar", layer_norm, scratch, linear, swiglu};
+extern const LinearKernels kLinearKernels = {"scalar", kLinearRows, layer_norm, scratch, linear, swiglu};
 
 }  // namespace coppice::scalar

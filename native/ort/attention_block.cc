@@ -98,7 +98,7 @@ void AttentionBlock::run(Ort::KernelContext& context, Call& call, float* out, fl
   Scratch projection_memory(allocator_, projection ? 0 : tokens * qkv_.columns());
   float* const qkv_rows = projection ? projection : projection_memory.take(tokens * qkv_.columns());
 
-  const RowShares before(tokens), after(x.size(0) * rows);
+  const RowShares before(tokens, kernels.row_tile), after(x.size(0) * rows, kernels.row_tile);
   const size_t worker_floats = before.longest() * width + kernels.scratch(qkv, before.longest()), last_floats = kernels.scratch(proj, after.longest());
   const size_t workers = std::min(std::max(before.count, after.count), worker_limit()), each = std::max(worker_floats, last_floats);
   Scratch scratch(allocator_, x.size(0) * rows * mixed_width + workers * each);

@@ -73,17 +73,19 @@ struct NormLayer {
 // Input 0 of a block that begins with this norm: x[B,N,D].
 Input block_input(Ort::KernelContext& context, const NormLayer& norm);
 
-// Rows in shares of equal length. Their number is a multiple of four, so that two and four threads get equal work, unless they would
-// be too short for the registers' tiles to pay.
+// Rows in shares of equal length, or of whole tiles where they hold several. Their number is a multiple of four, so that two and four
+// threads get equal work, unless they would be too short for the registers' tiles to pay.
 struct RowShares {
-  size_t rows, count;
+  size_t rows, count, step;
 
-  explicit RowShares(size_t rows) : rows(rows) {
+  RowShares(size_t rows, size_t tile) : rows(rows) {
     const size_t fours = ((rows + kRows - 1) / kRows + 3) / 4 * 4, most = rows / kLeastRows;
     count = fours < most ? fours : most > 0 ? most : 1;
+    step = rows >= 3 * tile * count ? tile : 1;
   }
-  size_t begin(size_t share) const { return share * rows / count; }
-  size_t longest() const { return (rows + count - 1) / count; }
+  size_t begin(size_t share) const { return share == count ? rows : share * rows / count / step * step; }
+  // No share has more.
+  size_t longest() const { return (rows + count - 1) / count + step - 1; }
 
  private:
   // Two tiles of 14 rows: with the hidden features of a ViT-Small, 150 KiB.

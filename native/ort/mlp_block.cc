@@ -43,7 +43,7 @@ void MlpBlock::run(Ort::KernelContext& context, const float* x, size_t rows, flo
   if (rows == 0) return;
 
   const Linear fc1 = fc1_.described(), fc2 = fc2_->described(), u = fc2_u_ ? fc2_u_->described() : Linear{};
-  const RowShares shares(rows);
+  const RowShares shares(rows, kernels.row_tile);
   const size_t most = shares.longest();
   const size_t quantised = std::max({kernels.scratch(fc1, most), kernels.scratch(fc2, most), fc2_u_ ? kernels.scratch(u, most) : 0});
   const size_t worker_floats = most * (width + hidden_width + rank) + quantised, workers = std::min(shares.count, worker_limit());
