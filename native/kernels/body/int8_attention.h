@@ -38,7 +38,7 @@ struct PackedHead {
     key_sum = reinterpret_cast<int32_t*>(take(key_panels));
     value_unit = take(value_panels);
     value_sum = reinterpret_cast<int32_t*>(take(value_panels));
-    row = take(quantised_stride(dim) / sizeof(float));
+    row = take(kSide * quantised_stride(dim) / sizeof(float));
   }
 };
 
@@ -59,11 +59,9 @@ inline float symmetric_row(const float* x, size_t width, int8_t* q) {
   for (; i + kLanes <= width; i += kLanes) largest = larger(magnitude(load(x + i)), largest);
   if (i < width) largest = larger(magnitude(load_part(x + i, width - i)), largest);
   const float unit = symmetric_unit(reduce(largest, larger));
-  const bool finite = unit == unit;
-  if (!finite || width % 4 != 0) __builtin_memset(q, kQueryOffset, quantised_stride(width));
   int32_t offset;
   float same;
-  if (finite) put_row(x, width, {unit, 1 / unit, 0}, 0, {q, &same, &offset}, [](Vec v, size_t) COPPICE_INLINE { return v; });
+  if (unit == unit) put_row(x, width, {unit, 1 / unit, 0}, 0, {q, &same, &offset}, [](Vec v, size_t) COPPICE_INLINE { return v; });
   return unit;
 }
 
@@ -92,7 +90,7 @@ void pack_keys(const Attention& a, float scale, size_t head, float* packed) {
     p.addend[j] = a.key_weight ? kLog2E * a.key_weight[j] : 0;
     char* const out = p.keys + (j / kWeightPanel * steps * kWeightPanel + j % kWeightPanel) * 4;
     for (size_t step = 0; step < steps; ++step) {
-      const uint32_t four = static_cast<uint32_t>(four_bytes(reinterpret_cast<const char*>(row) + step * 4 * kCopies)) ^ (kQueryOffset * 0x01010101u);
+      const uint32_t four = static_cast<uint32_t>(four_bytes(reinterpret_cast<const char*>(row) + byte_at(4 * step))) ^ (kQueryOffset * 0x01010101u);
       __builtin_memcpy(out + step * kWeightPanel * 4, &four, sizeof(four));
     }
   }
@@ -157,12 +155,12 @@ inline float weigh(float* logit, size_t columns, float top, bool keep, int8_t* q
     const Ints w0 = weight(j), w1 = weight(j + kLanes), w2 = weight(j + 2 * kLanes), w3 = weight(j + 3 * kLanes);
     even += bits<Bits>(w0) + bits<Bits>(w1);
     odd += bits<Bits>(w2) + bits<Bits>(w3);
-    put_bytes(w0, w1, w2, w3, -128, q + j * kCopies);
+    put_bytes(w0, w1, w2, w3, -128, q + byte_at(j));
   }
   for (; j < columns; j += kLanes) {
     const Ints w = weight(j);
     even += bits<Bits>(w);
-    put_bytes(w, -128, q + j * kCopies);
+    put_bytes(w, -128, q + byte_at(j));
   }
   return sum(floats(bits<Ints>(even + odd)) + poison) + top * 0;
 }
@@ -211,12 +209,12 @@ void rows(const Attention& a, size_t head, size_t row_begin, size_t row_end, con
   const PackedHead p(a.tokens, a.dim, const_cast<float*>(packed));
   const RowScratch s(a.tokens, a.dim, memory);
   const size_t columns = whole_panels(a.tokens), count = row_end - row_begin;
-  for (size_t r = 0; r < count; ++r) s.unit[r] = symmetric_row(token(a, row_token(a, row_begin + r), head), a.dim, s.q + r * quantised_stride(a.dim));
+  for (size_t r = 0; r < count; ++r) s.unit[r] = symmetric_row(token(a, row_token(a, row_begin + r), head), a.dim, s.q + row_at(r, a.dim));
   logits(p, columns, a.dim, s.q, s.unit, count, s.logit, s.top);
   for (size_t r = 0; r < count; ++r) {
     const bool of_class = class_row && row_begin + r == class_at;
     float* const weights = s.logit + r * columns;
-    s.factor[r] = 1 / weigh(weights, columns, s.top[r], of_class || received, s.p + r * quantised_stride(columns));
+    s.factor[r] = 1 / weigh(weights, columns, s.top[r], of_class || received, s.p + row_at(r, columns));
     if (!of_class && !received) continue;
     const float inverse = 1 / total_weight(weights, a.tokens);
     for (size_t j = 0; j < a.tokens && of_class; ++j) class_row[j] = inverse * weights[j];

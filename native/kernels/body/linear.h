@@ -17,9 +17,12 @@ void swiglu(Rows x, size_t rows, size_t width) {
   }
 }
 
+// Floats of scratch that hold the bytes of rows.
+inline size_t quantised_floats(size_t rows, size_t depth) { return round_up(rows, kSide) * quantised_stride(depth) / sizeof(float); }
+
 inline Quantised quantised(size_t rows, size_t depth, float* scratch) {
   auto* const bytes = reinterpret_cast<int8_t*>(scratch);
-  float* const unit = scratch + rows * quantised_stride(depth) / sizeof(float);
+  float* const unit = scratch + quantised_floats(rows, depth);
   return {bytes, unit, reinterpret_cast<int32_t*>(unit + rows)};
 }
 
@@ -27,7 +30,7 @@ size_t scratch(const Linear& layer, size_t rows) {
 #if COPPICE_LANES == 4
   if (layer.type == WeightType::kHalf) return layer.depth * kWeightPanel;
 #endif
-  return layer.type == WeightType::kInt8 ? rows * (quantised_stride(layer.depth) / sizeof(float) + 2) : 0;
+  return layer.type == WeightType::kInt8 ? quantised_floats(rows, layer.depth) + 2 * rows : 0;
 }
 
 template <class Type>

@@ -1,5 +1,8 @@
 // Products of rows and a layer's panels, finished tile by tile, for inclusion inside the anonymous namespace of one instruction set's source.
 
+template <class Type>
+constexpr bool kOfBytes = Type::kDepth == 4;
+
 // What sums of products become y with: of a vector of columns.
 struct Column {
   Vec bias, scale;
@@ -14,7 +17,6 @@ inline Vec float_sum(Ints sum, float unit, int32_t offset, const Column& c) { re
 template <class Type, bool Two, bool Whole, bool Residual, class Map>
 COPPICE_INLINE inline void finish(const Linear& layer, const LinearCall& call, const Quantised& input, size_t begin, size_t rows, size_t column,
                                   const Total<Type>* sums, const Map& map) {
-  constexpr bool kUnits = Type::kDepth == 4;  // of bytes
   const size_t left = layer.columns - column, y_stride = call.y.stride, residual_stride = call.residual.stride;
   const auto at = [&](const float* x) COPPICE_INLINE { return Whole ? load(x) : load_part(x, left); };
   const auto column_at = [&](size_t i) COPPICE_INLINE {
@@ -27,8 +29,8 @@ COPPICE_INLINE inline void finish(const Linear& layer, const LinearCall& call, c
   float* y = call.y.first + begin * y_stride + column;
   const float* residual = Residual ? call.residual.first + begin * residual_stride + column : nullptr;
   for (size_t row = begin; row < begin + rows; ++row, sums += 2, y += y_stride, residual += Residual ? residual_stride : 0) {
-    const float unit = kUnits ? units[row] : 0;
-    const int32_t offset = kUnits ? offsets[row] : 0;
+    const float unit = kOfBytes<Type> ? units[row] : 0;
+    const int32_t offset = kOfBytes<Type> ? offsets[row] : 0;
     const auto value = [&](const Column& c, size_t i) COPPICE_INLINE {
       Vec v = float_sum(sums[i], unit, offset, c);
       if constexpr (Residual) v += at(residual + i * kLanes);
@@ -48,16 +50,18 @@ COPPICE_INLINE inline void finish(const Linear& layer, const LinearCall& call, c
 template <class Type, bool Residual, class Map>
 inline void multiply(const Linear& layer, const LinearCall& call, const Quantised& input, const Map& map) {
   constexpr size_t kPanelStep = Type::kBytes * kWeightPanel;
-  const char* const x = input.q ? reinterpret_cast<const char*>(input.q) : reinterpret_cast<const char*>(call.x.first);
-  const size_t x_row = input.q ? quantised_stride(layer.depth) : call.x.stride * sizeof(float), steps = (layer.depth + Type::kDepth - 1) / Type::kDepth;
+  constexpr bool kTiled = kOfBytes<Type> && kSide > 1;
+  const char* const x = kOfBytes<Type> ? reinterpret_cast<const char*>(input.q) : reinterpret_cast<const char*>(call.x.first);
+  const size_t x_row = kOfBytes<Type> ? quantised_stride(layer.depth) : call.x.stride * sizeof(float), steps = (layer.depth + Type::kDepth - 1) / Type::kDepth;
   const size_t groups = (call.rows + rows_of<Type>() - 1) / rows_of<Type>();
   Total<Type> sums[2 * kLinearRows];
   for (size_t column = 0; column < layer.columns; column += 2 * kLanes) {
     const size_t left = layer.columns - column;
     const char* b = static_cast<const char*>(layer.weight) + column / kWeightPanel * steps * kPanelStep + column % kWeightPanel * Type::kBytes;
     for (size_t group = 0; group < groups; ++group) {
-      const size_t begin = group * call.rows / groups, rows = (group + 1) * call.rows / groups - begin;
-      const LinearTile tile{x + begin * x_row, x_row, b, kLanes == kWeightPanel ? steps * kPanelStep : Type::kBytes * kLanes, steps};
+      const auto row_of = [&](size_t g) { return !kTiled ? g * call.rows / groups : g == groups ? call.rows : g * kSide; };
+      const size_t begin = row_of(group), rows = row_of(group + 1) - begin;
+      const LinearTile tile{x + begin * x_row, kTiled ? kBlock : x_row, b, kLanes == kWeightPanel ? steps * kPanelStep : Type::kBytes * kLanes, steps};
       if (left > kLanes) {
         linear_tile<Type, true>(tile, rows, sums);
       } else {

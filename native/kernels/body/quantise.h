@@ -37,11 +37,22 @@ constexpr size_t kCopies = 1;
 // A row's bytes, as many as whole groups of 64, so that a vector may reach past the last.
 inline size_t quantised_stride(size_t width) { return round_up(width, 64) * kCopies; }
 
-// The rows of one call: x / unit + zero as bytes; those of a body with COPPICE_UNSIGNED_INPUT hold 128 more, `offset` too.
+#if COPPICE_LANES == 4
+// The rows of a tile lie side by side, a block of each in turn: two loads of pairs read a block of two or four rows.
+constexpr size_t kSide = kCopies == 4 ? 4 : 8, kBlock = kCopies == 4 ? 32 : 16;
+#else
+constexpr size_t kSide = 1, kBlock = 64;
+#endif
+
+// Where a row begins, of rows of this width, and where its byte `i` lies behind that.
+inline size_t row_at(size_t row, size_t width) { return row / kSide * kSide * quantised_stride(width) + row % kSide * kBlock; }
+inline size_t byte_at(size_t i) { return i * kCopies / kBlock * kBlock * kSide + i * kCopies % kBlock; }
+
+// The rows of one call: x / unit + zero as bytes, and zeros behind them up to a multiple of four; those of a body with COPPICE_UNSIGNED_INPUT hold 128 more, `offset` too.
 struct Quantised {
-  int8_t* q;
-  float* unit;      // [rows]
-  int32_t* offset;  // [rows] what the bytes of 0 are
+  int8_t* q = nullptr;
+  float* unit = nullptr;      // [rows]
+  int32_t* offset = nullptr;  // [rows] what the bytes of 0 are
 };
 
 #if COPPICE_LANES == 1
@@ -94,7 +105,7 @@ inline void put_bytes(Ints x0, Ints x1, Ints x2, Ints x3, int32_t zero, int8_t* 
   const int8x16_t bytes = vqmovn_high_s16(vqmovn_s16(words(x0, x1)), words(x2, x3));
   if constexpr (kCopies == 4) {
     const int32x4_t fours = vreinterpretq_s32_s8(bytes);
-    const auto copies = [&](int32x4_t four, size_t i) COPPICE_INLINE { vst1q_s8(q + 16 * i, vreinterpretq_s8_s32(four)); };
+    const auto copies = [&](int32x4_t four, size_t i) COPPICE_INLINE { vst1q_s8(q + byte_at(4 * i), vreinterpretq_s8_s32(four)); };
     copies(vdupq_laneq_s32(fours, 0), 0), copies(vdupq_laneq_s32(fours, 1), 1), copies(vdupq_laneq_s32(fours, 2), 2), copies(vdupq_laneq_s32(fours, 3), 3);
   } else {
     vst1q_s8(q, bytes);
@@ -120,14 +131,15 @@ template <class Clip>
 inline void put_row(const float* x, size_t width, const ByteSteps& steps, size_t row, const Quantised& out, const Clip& clip) {
   const size_t whole = width / kLanes * kLanes;
   const Vec inverse = splat(steps.inverse);
-  int8_t* const q = out.q + row * quantised_stride(width);
+  int8_t* const q = out.q + row_at(row, width);
   size_t i = 0;
   for (; i + 4 * kLanes <= whole; i += 4 * kLanes) {
     const auto step = [&](size_t j) COPPICE_INLINE { return rounded(clip(load(x + i + j * kLanes), j) * inverse); };
-    put_bytes(step(0), step(1), step(2), step(3), steps.zero, q + i * kCopies);
+    put_bytes(step(0), step(1), step(2), step(3), steps.zero, q + byte_at(i));
   }
-  for (; i < whole; i += kLanes) put_bytes(rounded(clip(load(x + i), 0) * inverse), steps.zero, q + i * kCopies);
-  if (whole < width) put_bytes(rounded(clip(load_part(x + whole, width - whole), 1) * inverse), steps.zero, q + whole * kCopies);
+  for (; i < whole; i += kLanes) put_bytes(rounded(clip(load(x + i), 0) * inverse), steps.zero, q + byte_at(i));
+  if (whole < width) put_bytes(rounded(clip(load_part(x + whole, width - whole), 1) * inverse), steps.zero, q + byte_at(whole));
+  for (i = round_up(width, kLanes); i % 4 != 0; i += kLanes) put_bytes(Ints{}, steps.zero, q + byte_at(i));
   out.unit[row] = steps.unit;
   out.offset[row] = steps.zero + (COPPICE_UNSIGNED_INPUT ? 128 : 0);
 }
@@ -165,8 +177,7 @@ inline void quantise_row(const float* x, size_t width, size_t row, const Quantis
   odd.see(tail);
   const float lo = reduce(at_most(even.low, odd.low), at_most), hi = reduce(at_least(even.high, odd.high), at_least);
   const float not_finite = sum(even.none + odd.none) + 0 * (hi - lo);
-  if (not_finite != 0) {  // a NaN
-    __builtin_memset(out.q + row * quantised_stride(width), 0, quantised_stride(width));
+  if (not_finite != 0) {  // a NaN, whatever the bytes
     out.offset[row] = 0;
     out.unit[row] = not_finite;
     return;
