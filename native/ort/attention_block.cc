@@ -88,7 +88,7 @@ void AttentionBlock::compute(Ort::KernelContext& context) {
   run(context, call, out.data(), scored.data(), handed_on.data());
 }
 
-void AttentionBlock::run(Ort::KernelContext& context, Call& call, float* out, float* scores, float* projection) {
+void AttentionBlock::run(Ort::KernelContext& context, Call& call, float* out, float* scores, float* projection, const RowStep& next) {
   const LinearKernels& kernels = linear_kernels(kernels_in_use().isa);
   const Input& x = call.x;
   const std::optional<Input>& query_index = call.query_index;
@@ -100,7 +100,7 @@ void AttentionBlock::run(Ort::KernelContext& context, Call& call, float* out, fl
 
   const RowShares before(tokens, kernels.row_tile), after(x.size(0) * rows, kernels.row_tile);
   const size_t worker_floats = before.longest() * width + kernels.scratch(qkv, before.longest()), last_floats = kernels.scratch(proj, after.longest());
-  const size_t workers = std::min(std::max(before.count, after.count), worker_limit()), each = std::max(worker_floats, last_floats);
+  const size_t workers = std::min(std::max(before.count, after.count), worker_limit()), each = std::max({worker_floats, last_floats, next.floats});
   Scratch scratch(allocator_, x.size(0) * rows * mixed_width + workers * each);
   float* const mixed = scratch.take(x.size(0) * rows * mixed_width);
   float* const first = scratch.take(workers * each);
@@ -136,6 +136,7 @@ void AttentionBlock::run(Ort::KernelContext& context, Call& call, float* out, fl
       residual.first = y;
     }
     kernels.linear(proj, {{mixed + begin * mixed_width, mixed_width}, count, Activation::kNone, residual, {y, width}}, first + worker * each);
+    if (next.run) next.run(begin, count, first + worker * each);
   });
 }
 

@@ -32,8 +32,9 @@ class AttentionBlock {
     size_t rows = 0;                       // of y, for each item
   };
   Call call(Ort::KernelContext& context) const;
-  // y[B, M, D], scores[B, N] unless null, and the packed projection, which null leaves in scratch.
-  void run(Ort::KernelContext& context, Call& call, float* y, float* scores, float* projection);
+  // y[B, M, D], scores[B, N] unless null, and the packed projection, which null leaves in scratch; `next` follows on a share of y as soon
+  // as it is there.
+  void run(Ort::KernelContext& context, Call& call, float* y, float* scores, float* projection, const RowStep& next = {});
   size_t projected() const { return qkv_.columns(); }
   bool hallucinates() const { return std::holds_alternative<HallucinatedAttention>(attention_); }
   // Whether the attention's form has scores.

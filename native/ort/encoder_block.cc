@@ -57,26 +57,20 @@ void EncoderBlock::refuse_what_selection_lacks(const Ort::ConstKernelInfo& info)
   }
 }
 
-FloatOutput EncoderBlock::attended(Ort::KernelContext& context, AttentionBlock::Call& call) {
+FloatOutput EncoderBlock::selected(Ort::KernelContext& context, AttentionBlock::Call& call, float* scored, float* handed_on) {
   const std::vector<int64_t>& shape = call.x.shape;
-  const FloatOutput scored(context, 1, {shape[0], shape[1]}), handed_on(context, 2, {shape[0], shape[1], static_cast<int64_t>(attention_.projected())});
-  if (selection_.index() == 0) {
-    FloatOutput y(context, 0, {shape[0], static_cast<int64_t>(call.rows), shape[2]});
-    attention_.run(context, call, y.data(), scored.data(), handed_on.data());
-    return y;
-  }
   auto* const merge = std::get_if<MergeTokens>(&selection_);
-  const size_t tokens = call.x.size(0) * call.x.size(1), projected = handed_on.data() == nullptr && (merge || scorer_) ? tokens * attention_.projected() : 0;
+  const size_t tokens = call.x.size(0) * call.x.size(1), projected = handed_on == nullptr && (merge || scorer_) ? tokens * attention_.projected() : 0;
   Scratch scratch(allocator_, tokens * call.x.size(2) + tokens + projected);
   float* const rows = scratch.take(tokens * call.x.size(2));
-  float* const scores = scored.data() ? scored.data() : scratch.take(tokens);
-  float* const projection = projected > 0 ? scratch.take(projected) : handed_on.data();
+  float* const scores = scored ? scored : scratch.take(tokens);
+  float* const projection = projected > 0 ? scratch.take(projected) : handed_on;
   Input x, ranking;
   x.shape = {shape[0], shape[1], shape[2]};  // a vector's copy would need a newer libstdc++
   x.data = rows;
   if (merge) {
     const MergeTokens::Limits limits = merge->limits(context, kCount, kThreshold, x, call.projection->qkv, call.size);
-    attention_.run(context, call, rows, scored.data(), projection);
+    attention_.run(context, call, rows, scored, projection);
     return merge->select(context, x, call.projection->qkv, call.size, limits, kOutputNumbers);
   }
   ranking.shape = {shape[0], shape[1]};
@@ -93,8 +87,16 @@ FloatOutput EncoderBlock::attended(Ort::KernelContext& context, AttentionBlock::
 
 void EncoderBlock::compute(Ort::KernelContext& context) {
   AttentionBlock::Call call = attention_.call(context);
-  const FloatOutput y = attended(context, call);
-  mlp_.run(context, y.data(), y.size() / attention_.norm().width(), y.data());
+  const std::vector<int64_t>& shape = call.x.shape;
+  const FloatOutput scored(context, 1, {shape[0], shape[1]}), handed_on(context, 2, {shape[0], shape[1], static_cast<int64_t>(attention_.projected())});
+  if (selection_.index() != 0) {
+    const FloatOutput y = selected(context, call, scored.data(), handed_on.data());
+    mlp_.run(context, y.data(), y.size() / attention_.norm().width(), y.data());
+    return;
+  }
+  // Every row goes on, so its share does while it is in the cache, without waiting for the others.
+  const FloatOutput y(context, 0, {shape[0], static_cast<int64_t>(call.rows), shape[2]});
+  attention_.run(context, call, y.data(), scored.data(), handed_on.data(), mlp_.step(y.data(), call.x.size(0) * call.rows, y.data()));
 }
 
 }  // namespace coppice

@@ -38,8 +38,8 @@ class EncoderBlock {
   using Selection = std::variant<std::monostate, TopKTokens, SampleTokens, MergeTokens, PruneMergeTokens>;
   static Selection selection(const Ort::ConstKernelInfo& info);
   void refuse_what_selection_lacks(const Ort::ConstKernelInfo& info) const;
-  // Output y with the rows that go on after attention.
-  FloatOutput attended(Ort::KernelContext& context, AttentionBlock::Call& call);
+  // Output y with the rows that the selection leaves of the attention's; `scored` and `handed_on` may be null.
+  FloatOutput selected(Ort::KernelContext& context, AttentionBlock::Call& call, float* scored, float* handed_on);
 
   AttentionBlock attention_;
   Selection selection_;

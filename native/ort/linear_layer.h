@@ -1,6 +1,8 @@
 // A linear layer's constant inputs, and the shares of rows that blocks of such layers work on.
 #pragma once
 
+#include <functional>
+
 #include "../kernels/linear.h"
 #include "operator.h"
 
@@ -72,6 +74,12 @@ struct NormLayer {
 
 // Input 0 of a block that begins with this norm: x[B,N,D].
 Input block_input(Ort::KernelContext& context, const NormLayer& norm);
+
+// What a block does with its rows, share by share: with `count` of them from `begin` on and a worker's own memory of `floats`.
+struct RowStep {
+  size_t floats;
+  std::function<void(size_t begin, size_t count, float* memory)> run;  // may be empty
+};
 
 // Rows in shares of equal length, or of whole tiles where they hold several. Their number is a multiple of four, so that two and four
 // threads get equal work, unless they would be too short for the registers' tiles to pay.

@@ -38,35 +38,39 @@ void MlpBlock::compute(Ort::KernelContext& context) {
 }
 
 void MlpBlock::run(Ort::KernelContext& context, const float* x, size_t rows, float* y) {
-  const LinearKernels& kernels = linear_kernels(kernels_in_use().isa);
-  const size_t width = norm_.width(), hidden_width = fc1_.columns(), rank = fc2_u_ ? fc2_u_->columns() : 0;
   if (rows == 0) return;
-
-  const Linear fc1 = fc1_.described(), fc2 = fc2_->described(), u = fc2_u_ ? fc2_u_->described() : Linear{};
-  const RowShares shares(rows, kernels.row_tile);
-  const size_t most = shares.longest();
-  const size_t quantised = std::max({kernels.scratch(fc1, most), kernels.scratch(fc2, most), fc2_u_ ? kernels.scratch(u, most) : 0});
-  const size_t worker_floats = most * (width + hidden_width + rank) + quantised, workers = std::min(shares.count, worker_limit());
-  Scratch scratch(allocator_, workers * worker_floats);
-  float* const first = scratch.take(workers * worker_floats);
+  const RowShares shares(rows, linear_kernels(kernels_in_use().isa).row_tile);
+  const RowStep step = this->step(x, rows, y);
+  const size_t workers = std::min(shares.count, worker_limit());
+  Scratch scratch(allocator_, workers * step.floats);
+  float* const first = scratch.take(workers * step.floats);
   parallel(context, shares.count, [&](size_t share, size_t worker) {
-    const size_t begin = shares.begin(share), count = shares.begin(share + 1) - begin;
-    const ConstRows source{x + begin * width, width};
-    float* const normed = first + worker * worker_floats;
-    float* const hidden = normed + most * width;
-    float* const compact = hidden + most * hidden_width;
-    float* const bytes = compact + most * rank;
-    kernels.layer_norm(norm_.described(), source, count, {normed, width});
-    const Activation activation = hidden_ == Hidden::kGelu ? Activation::kGelu : hidden_ == Hidden::kGeluTanh ? Activation::kGeluTanh : Activation::kNone;
-    kernels.linear(fc1, {{normed, width}, count, activation, {}, {hidden, hidden_width}}, bytes);
-    if (hidden_ == Hidden::kSwiglu) kernels.swiglu({hidden, hidden_width}, count, hidden_width / 2);
-    ConstRows last{hidden, hidden_width};
-    if (fc2_u_) {
-      kernels.linear(u, {last, count, Activation::kNone, {}, {compact, rank}}, bytes);
-      last = {compact, rank};
-    }
-    kernels.linear(fc2, {last, count, Activation::kNone, source, {y + begin * width, width}}, bytes);
+    step.run(shares.begin(share), shares.begin(share + 1) - shares.begin(share), first + worker * step.floats);
   });
+}
+
+RowStep MlpBlock::step(const float* x, size_t rows, float* y) const {
+  const LinearKernels& kernels = linear_kernels(kernels_in_use().isa);
+  const size_t most = RowShares(rows, kernels.row_tile).longest();
+  const size_t width = norm_.width(), hidden_width = fc1_.columns(), rank = fc2_u_ ? fc2_u_->columns() : 0;
+  const Linear fc1 = fc1_.described(), fc2 = fc2_->described(), u = fc2_u_ ? fc2_u_->described() : Linear{};
+  const size_t quantised = std::max({kernels.scratch(fc1, most), kernels.scratch(fc2, most), fc2_u_ ? kernels.scratch(u, most) : 0});
+  return {most * (width + hidden_width + rank) + quantised, [=, &kernels](size_t begin, size_t count, float* normed) {
+            const ConstRows source{x + begin * width, width};
+            float* const hidden = normed + most * width;
+            float* const compact = hidden + most * hidden_width;
+            float* const bytes = compact + most * rank;
+            kernels.layer_norm(norm_.described(), source, count, {normed, width});
+            const Activation activation = hidden_ == Hidden::kGelu ? Activation::kGelu : hidden_ == Hidden::kGeluTanh ? Activation::kGeluTanh : Activation::kNone;
+            kernels.linear(fc1, {{normed, width}, count, activation, {}, {hidden, hidden_width}}, bytes);
+            if (hidden_ == Hidden::kSwiglu) kernels.swiglu({hidden, hidden_width}, count, hidden_width / 2);
+            ConstRows last{hidden, hidden_width};
+            if (fc2_u_) {
+              kernels.linear(u, {last, count, Activation::kNone, {}, {compact, rank}}, bytes);
+              last = {compact, rank};
+            }
+            kernels.linear(fc2, {last, count, Activation::kNone, source, {y + begin * width, width}}, bytes);
+          }};
 }
 
 }  // namespace coppice

@@ -18,6 +18,8 @@ class MlpBlock {
   void compute(Ort::KernelContext& context);
   // y[rows, D] of x[rows, D]; y may be x.
   void run(Ort::KernelContext& context, const float* x, size_t rows, float* y);
+  // The same, a share of those rows at a time.
+  RowStep step(const float* x, size_t rows, float* y) const;
   const NormLayer& norm() const { return norm_; }
 
  private:
