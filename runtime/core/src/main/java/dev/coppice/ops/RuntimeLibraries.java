@@ -19,6 +19,7 @@ final class RuntimeLibraries {
   private static final List<String> NAMES = List.of("onnxruntime", "onnxruntime4j_jni");
 
   private static String unpacked = ""; // names of the files, which have their sums
+  private static Path unusable; // a folder that cannot keep them, which is tried and told once
 
   private RuntimeLibraries() {}
 
@@ -27,7 +28,7 @@ final class RuntimeLibraries {
    * those of another build, empty where it is left to others.
    */
   static synchronized String unpack(Platform platform, Path folder) {
-    if (areGiven()) {
+    if (areGiven() || folder.equals(unusable)) {
       return unpacked;
     }
     try {
@@ -42,6 +43,7 @@ final class RuntimeLibraries {
       }
       unpacked = found;
     } catch (IOException e) {
+      unusable = folder;
       LoggerFactory.getLogger(RuntimeLibraries.class).warn("ONNX Runtime's libraries cannot be kept in {} ({}); they are unpacked at every start", folder, e.toString());
     }
     return unpacked;
