@@ -17,7 +17,7 @@ public record Footprint(long residentKib, long files, long threads, long directK
   public static Footprint now() throws Exception {
     System.gc();
     Thread.sleep(5);
-    return new Footprint(residentKibibytes(), entries("/proc/self/fd"), entries("/proc/self/task"), directKibibytes());
+    return new Footprint(statusKibibytes("VmRSS"), entries("/proc/self/fd"), entries("/proc/self/task"), directKibibytes());
   }
 
   /** Reads the first four numbers of a line. */
@@ -32,8 +32,9 @@ public record Footprint(long residentKib, long files, long threads, long directK
     return residentKib + " " + files + " " + threads + " " + directKib;
   }
 
-  private static long residentKibibytes() throws IOException {
-    return Files.readAllLines(Path.of("/proc/self/status")).stream().filter(line -> line.startsWith("VmRSS:"))
+  /** A number of /proc/self/status, such as {@code VmRSS}, resident memory, or {@code VmHWM}, the most there has been; KiB. */
+  public static long statusKibibytes(String key) throws IOException {
+    return Files.readAllLines(Path.of("/proc/self/status")).stream().filter(line -> line.startsWith(key + ":"))
         .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", ""))).findFirst().orElseThrow();
   }
 

@@ -5,7 +5,6 @@ import dev.coppice.api.Classifier;
 import dev.coppice.api.Image;
 import dev.coppice.api.ImageException;
 import dev.coppice.api.OpenOptions;
-import java.nio.file.Files;
 import java.nio.file.Path;
 
 /** The program of a JVM with little memory: it classifies {@code BUNDLE PICTURE LARGE-PICTURE RUNS}, where the large picture does not fit. */
@@ -32,6 +31,6 @@ public final class SmallMemory {
         classifier.classify(image);
       }
     }
-    System.out.println(Files.readAllLines(Path.of("/proc/self/status")).stream().filter(line -> line.startsWith("VmHWM:")).findFirst().orElseThrow().replaceAll("\\D", ""));
+    System.out.println(Footprint.statusKibibytes("VmHWM"));
   }
 }

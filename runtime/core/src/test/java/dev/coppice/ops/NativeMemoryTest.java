@@ -3,6 +3,7 @@ package dev.coppice.ops;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.coppice.child.Footprint;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.MappedByteBuffer;
@@ -22,8 +23,7 @@ final class NativeMemoryTest {
 
   /** Resident anonymous and file pages of this process, in bytes; pages of 4 to 64 KiB. */
   private static long resident() throws IOException {
-    return Files.readAllLines(Path.of("/proc/self/status")).stream().filter(line -> line.startsWith("VmRSS:")).findFirst()
-        .map(line -> Long.parseLong(line.replaceAll("\\D", "")) << 10).orElseThrow();
+    return Footprint.statusKibibytes("VmRSS") << 10;
   }
 
   @ParameterizedTest
